@@ -36,6 +36,8 @@ void rr_log_write(enum rr_log_level level, const char *topic, const char *fmt, .
 
 // True when a line may be written now.
 bool rr_log_allow(struct rr_log_limit *limit);
+// The same at a given second.
+bool rr_log_allow_at(struct rr_log_limit *limit, uint64_t second);
 
 #define rr_err(topic, ...) rr_log_write(RR_LOG_ERROR, topic, __VA_ARGS__)
 #define rr_warn(topic, ...) rr_log_write(RR_LOG_WARNING, topic, __VA_ARGS__)
