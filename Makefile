@@ -1,0 +1,225 @@
+# SPDX-License-Identifier: BSD-2-Clause
+# Builds rtprelay-dp, rtprelayd and rrctl, and runs every check. `make help` lists the targets.
+#
+#   make SANITIZE=address,undefined check      a sanitized build, in a folder of its own
+#   make CC=clang CXX=clang++ all              another compiler
+
+SHELL := /bin/bash
+
+CC := gcc
+CXX := g++
+PYTHON := /usr/bin/python3
+SANITIZE ?=
+DEBUG ?=
+FUZZ_TIME ?= 20
+
+comma := ,
+VARIANT := $(if $(SANITIZE),-$(subst $(comma),-,$(SANITIZE)))$(if $(DEBUG),-debug)
+BUILD ?= build$(if $(VARIANT),/variant$(VARIANT))
+
+# ---- sources -------------------------------------------------------------------------------------
+
+COMMON_SRC := counters.c endpoint.c log.c ring.c shm_region.c config.c config_print.c flow_totals.c
+
+DP_SRC := main.c eal.c port.c steering.c worker.c io.c parse.c flow_table.c relay.c rtp_stats.c \
+	rewrite.c handoff.c punt.c neighbour.c arp.c nd.c icmp.c command.c upkeep.c
+
+CONTROL_SRC := main.c supervisor.c loop.c listener.c job.c retrans.c rtpp_lex.c rtpp_parse.c \
+	rtpp_reply.c capabilities.c port_alloc.c privdrop.c command.c session.c session_record.c \
+	realm_select.c cmd_update.c cmd_lookup.c cmd_delete.c cmd_query.c cmd_info.c cmd_stats.c \
+	cmd_media.c subcommand.c dp_client.c store.c resync.c expiry.c stats.c
+
+RRCTL_SRC := rrctl.c
+
+# Unit tests: a name here is tests/unit/test_NAME.cc; test_NAME_OBJ names what it links.
+UNIT_TESTS := counters
+STRESS_TESTS :=
+FUZZ_TARGETS :=
+# Scripts: tests/golden/NAME, tests/packets/NAME.py, tests/smoke/NAME.sh, tests/crash/NAME.py.
+GOLDEN_TESTS :=
+PACKET_TESTS :=
+SMOKE_TESTS :=
+CRASH_TESTS :=
+
+test_counters_OBJ := common/counters.o
+
+# ---- flags ---------------------------------------------------------------------------------------
+
+WARN := -Wall -Wextra -Werror -Wshadow -Wpointer-arith -Wvla -Wwrite-strings -Wundef
+CWARN := $(WARN) -Wstrict-prototypes -Wmissing-prototypes -Wold-style-definition
+OPT := $(if $(DEBUG),-O0,-O2)
+SAN := $(if $(SANITIZE),-fsanitize=$(SANITIZE) -fno-sanitize-recover=all)
+TEST_BUILD := -DRR_CRASH_POINTS
+
+BASE_FLAGS := $(OPT) -g -fno-omit-frame-pointer $(SAN) -D_GNU_SOURCE -MMD -MP
+COMMON_CFLAGS = -std=gnu11 $(CWARN) $(BASE_FLAGS) -Icommon $(shell pkg-config --cflags libconfig)
+DPDK_CFLAGS = $(shell pkg-config --cflags libdpdk)
+DP_CFLAGS = $(COMMON_CFLAGS) -Idpdk_app $(DPDK_CFLAGS)
+CONTROL_CFLAGS = $(COMMON_CFLAGS) -Icontrol
+TOOLS_CFLAGS = $(COMMON_CFLAGS) -Itools
+TEST_CXXFLAGS = -std=c++17 $(WARN) $(BASE_FLAGS) $(TEST_BUILD) -Icommon -Idpdk_app -Icontrol \
+	-I$(BUILD)/tests $(DPDK_CFLAGS)
+
+COMMON_LIBS = $(shell pkg-config --libs libconfig)
+DP_LIBS = $(COMMON_LIBS) $(shell pkg-config --libs libdpdk)
+CONTROL_LIBS = $(COMMON_LIBS) -levent_core -llmdb -lcap
+RRCTL_LIBS = $(COMMON_LIBS) -ljansson -llmdb
+TEST_LIBS = -lgtest -lgtest_main -lpthread
+
+# ---- programs ------------------------------------------------------------------------------------
+
+PROGRAMS := $(BUILD)/rtprelay-dp $(BUILD)/rtprelayd $(BUILD)/rrctl
+# The same with crash points compiled in, for the crash tests only.
+CRASH_PROGRAMS := $(BUILD)/crash/rtprelay-dp $(BUILD)/crash/rtprelayd
+
+.PHONY: all help deps run check test smoke packets stress crash fuzz lint format debug clean unit \
+	golden crash-programs corpus
+.DEFAULT_GOAL := all
+
+all: $(PROGRAMS)
+
+help:
+	@sed -n 's/^#: //p' Makefile
+
+objs = $(patsubst %.c,$(BUILD)/obj/$(1)/%.o,$(2))
+COMMON_OBJ := $(call objs,common,$(COMMON_SRC))
+DP_OBJ := $(call objs,dpdk_app,$(DP_SRC))
+CONTROL_OBJ := $(call objs,control,$(CONTROL_SRC))
+RRCTL_OBJ := $(call objs,tools,$(RRCTL_SRC)) $(RRCTL_EXTRA_OBJ:%=$(BUILD)/obj/%)
+
+crash_of = $(patsubst $(BUILD)/obj/%,$(BUILD)/obj-crash/%,$(1))
+
+$(BUILD)/rtprelay-dp: $(DP_OBJ) $(COMMON_OBJ)
+	$(CC) $(SAN) -o $@ $^ $(DP_LIBS)
+$(BUILD)/rtprelayd: $(CONTROL_OBJ) $(COMMON_OBJ)
+	$(CC) $(SAN) -o $@ $^ $(CONTROL_LIBS)
+$(BUILD)/rrctl: $(RRCTL_OBJ) $(COMMON_OBJ)
+	$(CC) $(SAN) -o $@ $^ $(RRCTL_LIBS)
+$(BUILD)/crash/rtprelay-dp: $(call crash_of,$(DP_OBJ) $(COMMON_OBJ))
+	@mkdir -p $(@D)
+	$(CC) $(SAN) -o $@ $^ $(DP_LIBS)
+$(BUILD)/crash/rtprelayd: $(call crash_of,$(CONTROL_OBJ) $(COMMON_OBJ))
+	@mkdir -p $(@D)
+	$(CC) $(SAN) -o $@ $^ $(CONTROL_LIBS)
+
+crash-programs: $(CRASH_PROGRAMS)
+
+# Flags by folder: who may include whom is enforced here first (CONTRIBUTING.md).
+define compile_rule
+$(BUILD)/obj/$(1)/%.o: $(1)/%.c
+	@mkdir -p $$(@D)
+	$$(CC) $$($(2)) -c -o $$@ $$<
+$(BUILD)/obj-crash/$(1)/%.o: $(1)/%.c
+	@mkdir -p $$(@D)
+	$$(CC) $$($(2)) $$(TEST_BUILD) -c -o $$@ $$<
+endef
+$(eval $(call compile_rule,common,COMMON_CFLAGS))
+$(eval $(call compile_rule,dpdk_app,DP_CFLAGS))
+$(eval $(call compile_rule,control,CONTROL_CFLAGS))
+$(eval $(call compile_rule,tools,TOOLS_CFLAGS))
+
+# ---- tests ---------------------------------------------------------------------------------------
+
+UNIT_BIN := $(UNIT_TESTS:%=$(BUILD)/tests/test_%)
+STRESS_BIN := $(STRESS_TESTS:%=$(BUILD)/tests/stress_%)
+
+$(BUILD)/obj/tests/unit/%.o: tests/unit/%.cc
+	@mkdir -p $(@D)
+	$(CXX) $(TEST_CXXFLAGS) -c -o $@ $<
+
+# What a test links: its own object, the objects it names, and the libraries it names.
+define unit_rule
+$(BUILD)/tests/test_$(1): $(BUILD)/obj/tests/unit/test_$(1).o \
+		$(test_$(1)_OBJ:%=$(BUILD)/obj/%)
+	@mkdir -p $$(@D)
+	$$(CXX) $$(SAN) -o $$@ $$^ $$(TEST_LIBS) $$(test_$(1)_LIBS)
+endef
+$(foreach t,$(UNIT_TESTS),$(eval $(call unit_rule,$(t))))
+
+define stress_rule
+$(BUILD)/tests/stress_$(1): tests/stress/stress_$(1).c $(stress_$(1)_OBJ:%=$(BUILD)/obj/%)
+	@mkdir -p $$(@D)
+	$$(CC) $$(COMMON_CFLAGS) -Idpdk_app -Icontrol $$(stress_$(1)_CFLAGS) -o $$@ \
+		$$(filter %.c %.o,$$^) -lpthread $$(stress_$(1)_LIBS)
+endef
+$(foreach t,$(STRESS_TESTS),$(eval $(call stress_rule,$(t))))
+
+# Fuzz targets: tests/fuzz/fuzz_NAME.c with fuzz_NAME_SRC, built with clang's libFuzzer; the corpus in
+# tests/fuzz/corpus/NAME is replayed by `make check`.
+FUZZ_BIN := $(FUZZ_TARGETS:%=$(BUILD)/tests/fuzz_%)
+
+define fuzz_rule
+$(BUILD)/tests/fuzz_$(1): tests/fuzz/fuzz_$(1).c $(fuzz_$(1)_SRC)
+	@mkdir -p $$(@D)
+	clang -std=gnu11 -g -O1 -D_GNU_SOURCE -fsanitize=fuzzer,address,undefined \
+		-fno-sanitize-recover=all -Icommon -Idpdk_app -Icontrol $$(fuzz_$(1)_CFLAGS) -o $$@ \
+		$$(filter %.c,$$^) $$(fuzz_$(1)_LIBS)
+endef
+$(foreach t,$(FUZZ_TARGETS),$(eval $(call fuzz_rule,$(t))))
+
+-include $(shell find $(BUILD) -name '*.d' 2>/dev/null)
+
+#: make            build rtprelay-dp, rtprelayd and rrctl into build/
+#: make deps       install the Debian packages that are missing (root)
+deps:
+	@tools/deps
+
+#: make run        install, build, set the lab up, play calls, stay up (ONCE=1: exit after the table)
+run:
+	@tools/run
+
+#: make check      the quick tests: no root, no hugepages, two minutes
+unit: $(UNIT_BIN)
+	@for t in $(UNIT_TESTS); do BUILD=$(BUILD) tests/run unit/$$t $(BUILD)/tests/test_$$t || exit 1; done
+
+corpus: $(FUZZ_BIN)
+	@for t in $(FUZZ_TARGETS); do BUILD=$(BUILD) tests/run corpus/$$t \
+		$(BUILD)/tests/fuzz_$$t -runs=0 tests/fuzz/corpus/$$t || exit 1; done
+
+golden: $(PROGRAMS)
+	@for t in $(GOLDEN_TESTS); do BUILD=$(BUILD) tests/run golden/$$t tests/golden/$$t || exit 1; done
+
+packets: $(PROGRAMS)
+	@for t in $(PACKET_TESTS); do \
+		BUILD=$(BUILD) tests/run packets/$$t $(PYTHON) tests/packets/$$t.py || exit 1; done
+
+check: unit golden packets $(if $(SANITIZE),,corpus)
+
+#: make stress     concurrent parts under load; SANITIZE=thread is what it is for
+stress: $(STRESS_BIN)
+	@for t in $(STRESS_TESTS); do \
+		BUILD=$(BUILD) tests/run stress/$$t $(BUILD)/tests/stress_$$t || exit 1; done
+
+#: make fuzz       libFuzzer on every parser, FUZZ_TIME=20 seconds each
+fuzz: $(FUZZ_BIN)
+	@for t in $(FUZZ_TARGETS); do mkdir -p $(BUILD)/fuzz/$$t; BUILD=$(BUILD) tests/run fuzz/$$t \
+		$(BUILD)/tests/fuzz_$$t -max_total_time=$(FUZZ_TIME) -artifact_prefix=$(BUILD)/fuzz/ \
+		$(BUILD)/fuzz/$$t tests/fuzz/corpus/$$t || exit 1; done
+
+#: make smoke      whole calls through both programs in network namespaces (root)
+smoke: $(PROGRAMS)
+	@for t in $(SMOKE_TESTS); do BUILD=$(BUILD) tests/run smoke/$$t tests/smoke/$$t.sh || exit 1; done
+
+#: make crash      kill either program at named points and at random (root)
+crash: $(PROGRAMS) $(CRASH_PROGRAMS)
+	@for t in $(CRASH_TESTS); do BUILD=$(BUILD) tests/run crash/$$t $(PYTHON) tests/crash/$$t.py || exit 1; done
+
+#: make test       everything, on a bare machine, as root
+test:
+	@tests/run-all
+
+#: make debug      a build without optimisation, in build/variant-debug
+debug:
+	$(MAKE) DEBUG=1 all
+
+#: make lint       format, spelling, headers, includes, banned calls
+lint:
+	@tools/lint
+
+#: make format     apply .clang-format
+format:
+	clang-format -i $$(git ls-files '*.c' '*.h' '*.cc')
+
+#: make clean      remove build/
+clean:
+	rm -rf build
