@@ -1,0 +1,118 @@
+// SPDX-License-Identifier: BSD-2-Clause
+// Next hops: who in a realm has which MAC address, asked for by workers, resolved by the main
+// thread.
+//
+// Ownership. The main thread writes everything but the `used` marks and the rings of wishes. A
+// worker reads an entry through one atomic word that holds MAC, generation and state together, so
+// it never sees half of a change and takes no lock. What a worker keeps in a flow is a handle:
+// entry index and generation. An entry that is given up raises its generation, so that an old
+// handle is recognised and never yields another host's MAC.
+//
+// Reuse. A worker may stand between hash lookup and word while the main thread deletes the key.
+// The hash position is therefore given back only after every worker has begun two new turns since.
+#pragma once
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include <rte_ether.h>
+
+#include "compiler.h"
+#include "config.h"
+
+#define NEIGHBOUR_MAX 8192 // entries; a full table is counted and refuses new ones
+#define NEIGHBOUR_WISHES 256 // wishes of one worker that wait for the main thread
+
+struct rte_hash;
+struct rte_ring;
+
+struct neighbour_key {
+	uint8_t addr[16]; // network byte order, IPv4 in the first four bytes, the rest zero
+	uint8_t family; // enum rr_family
+	uint8_t realm;
+	uint16_t reserved; // zero: keys are compared as bytes
+};
+
+enum neighbour_state {
+	NEIGHBOUR_FREE,
+	NEIGHBOUR_STATIC, // from the configuration
+	NEIGHBOUR_RESOLVING, // no MAC, being asked for
+	NEIGHBOUR_REACHABLE, // confirmed lately
+	NEIGHBOUR_VERIFYING, // MAC still in use, being asked for again
+	NEIGHBOUR_DYING, // out of the hash, position not yet given back
+};
+
+// What workers see of an entry.
+struct neighbour_slot {
+	uint64_t word; // MAC | generation << 48 | resolved << 63; writer: main, readers: workers
+	uint32_t used; // workers store 1 on use, main clears it
+	uint32_t reserved;
+};
+
+// What the main thread alone sees.
+struct neighbour_entry {
+	struct neighbour_key key;
+	uint8_t state; // enum neighbour_state
+	uint8_t n_probes; // since the state began
+	bool pinned; // a gateway: kept although nobody uses it
+	uint64_t confirmed_ns; // last answer
+	uint64_t used_ns; // last use seen
+	uint64_t probed_ns; // last question
+	uint64_t next_ns; // next question is due
+	uint64_t died_epoch; // NEIGHBOUR_DYING: workers' epoch at that moment
+};
+
+struct neighbour_table {
+	const struct rr_config *cfg;
+	struct rte_hash *hash; // key -> position = index into slots and entries
+	struct neighbour_slot *slots;
+	struct neighbour_entry *entries;
+	uint32_t n_positions;
+	uint32_t n_workers;
+	uint64_t epoch; // see neighbour_epoch_next
+	struct rte_ring *wishes[RR_MAX_WORKERS]; // worker -> main, by value: struct neighbour_key
+	uint64_t *n_full; // counter for refused entries
+};
+
+// A worker's way in.
+struct neighbour_view {
+	const struct neighbour_table *table;
+	struct rte_ring *wishes;
+};
+
+// What the main thread is to ask on the wire: broadcast or multicast when `mac` is NULL.
+typedef void (*neighbour_probe_fn)(void *ctx, const struct neighbour_key *key,
+	const struct rte_ether_addr *mac);
+
+// Make the table with the configuration's static neighbours and gateways in it. n_full: where
+// refusals are counted. Returns 0 or a negative errno.
+int neighbour_init(struct neighbour_table *t, const struct rr_config *cfg, uint32_t n_workers,
+	uint64_t *n_full);
+void neighbour_fini(struct neighbour_table *t);
+
+struct neighbour_view neighbour_view(const struct neighbour_table *t, uint32_t worker);
+
+// Worker: handle of the next hop towards addr, which is the gateway for what is off the link. When
+// it is not in the table, RR_NEXTHOP_NONE, and the main thread has been asked for it.
+uint32_t neighbour_find(const struct neighbour_view *v, uint32_t realm, enum rr_family family,
+	const uint8_t addr[16]);
+
+// Worker: MAC behind a handle. Returns 0, -EAGAIN while it is not resolved, -ESTALE when the entry
+// was given up since (find again).
+int neighbour_mac(const struct neighbour_view *v, uint32_t handle, struct rte_ether_addr *mac);
+
+// Main: an answer came. It counts only when a question went out for it shortly before; otherwise it
+// is taken as a hint to ask again, and false is returned.
+bool neighbour_answer(struct neighbour_table *t, const struct neighbour_key *key,
+	const struct rte_ether_addr *mac, uint64_t now_ns);
+
+// Main: take the workers' wishes, ask what is due, give up what is old. Several times a second.
+void neighbour_tick(struct neighbour_table *t, uint64_t now_ns, neighbour_probe_fn probe, void *ctx);
+
+// Main: every worker has begun a new turn since the last call.
+void neighbour_epoch_next(struct neighbour_table *t);
+
+// The key under which addr is looked up in a realm: itself when on the link, else the gateway.
+// False when there is no way.
+bool neighbour_route(const struct rr_config *cfg, uint32_t realm, enum rr_family family,
+	const uint8_t addr[16], struct neighbour_key *key);
