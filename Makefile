@@ -19,7 +19,8 @@ BUILD ?= build$(if $(VARIANT),/variant$(VARIANT))
 
 # ---- sources -------------------------------------------------------------------------------------
 
-COMMON_SRC := counters.c endpoint.c log.c ring.c shm_region.c config.c config_print.c flow_totals.c
+COMMON_SRC := counters.c endpoint.c log.c ring.c shm_region.c config.c config_schema.c \
+	config_value.c config_net.c config_socket.c config_check.c config_print.c flow_totals.c
 
 DP_SRC := main.c eal.c port.c steering.c worker.c io.c parse.c flow_table.c relay.c rtp_stats.c \
 	rewrite.c handoff.c punt.c neighbour.c arp.c nd.c icmp.c command.c upkeep.c

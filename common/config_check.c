@@ -1,0 +1,168 @@
+// SPDX-License-Identifier: BSD-2-Clause
+// What the options of a configuration must be to each other, and the values that follow from
+// others.
+#include <errno.h>
+#include <stdarg.h>
+#include <string.h>
+
+#include "config_schema.h"
+
+#define MIN_MTU_IPV6 1280 // RFC 8200 section 5
+
+// Complain about an entry of a list: the path is LIST.[INDEX]FIELD.
+static const char *entry(char *buf, size_t size, const char *list, uint32_t i, const char *field) {
+	snprintf(buf, size, "%s.[%u]%s", list, i, field);
+	return buf;
+}
+
+static int check_cores(struct rr_config_reader *r) {
+	const struct rr_config *cfg = r->cfg;
+	char path[64];
+
+	for (uint32_t i = 0; i < cfg->n_workers; i++) {
+		uint32_t core = cfg->worker_core[i];
+
+		entry(path, sizeof(path), "dataplane.cores", i, "");
+		if (core == cfg->main_core)
+			return rr_config_fail_at(
+				r, path, "is %u, expected another core than main_core", core);
+		for (uint32_t k = 0; k < i; k++) {
+			if (cfg->worker_core[k] == core)
+				return rr_config_fail_at(
+					r, path, "is %u again, expected each core once", core);
+		}
+	}
+	return 0;
+}
+
+static int check_ports(struct rr_config_reader *r) {
+	const struct rr_config *cfg = r->cfg;
+	char path[64];
+
+	for (uint32_t i = 0; i < cfg->n_ports; i++) {
+		const struct rr_port_config *port = &cfg->port[i];
+
+		if (port->n_rx_queues > cfg->n_workers)
+			return rr_config_fail_at(r,
+				entry(path, sizeof(path), "ports", i, ".rx_queues"),
+				"is %u, expected at most one per worker, %u", port->n_rx_queues,
+				cfg->n_workers);
+		for (uint32_t k = 0; k < i; k++) {
+			if (strcmp(cfg->port[k].name, port->name) == 0)
+				return rr_config_fail_at(r,
+					entry(path, sizeof(path), "ports", i, ".name"),
+					"is \"%s\" again, expected another name", port->name);
+			if (strcmp(cfg->port[k].device, port->device) == 0)
+				return rr_config_fail_at(r,
+					entry(path, sizeof(path), "ports", i, ".device"),
+					"is \"%s\" again, expected another device", port->device);
+		}
+	}
+	return 0;
+}
+
+static bool prefixes_overlap(const struct rr_net_config *a, const struct rr_net_config *b) {
+	uint32_t len = a->prefix_len < b->prefix_len ? a->prefix_len : b->prefix_len;
+
+	if (a->n_pool == 0 || b->n_pool == 0)
+		return false;
+	if (memcmp(a->prefix.addr, b->prefix.addr, len / 8) != 0)
+		return false;
+	return len % 8 == 0 ||
+	       ((a->prefix.addr[len / 8] ^ b->prefix.addr[len / 8]) >> (8 - len % 8)) == 0;
+}
+
+static int check_realm_pair(struct rr_config_reader *r, uint32_t i, uint32_t k) {
+	static const char expected[] =
+		"overlaps that of realm \"%s\", expected another prefix, port or vlan";
+	const struct rr_realm_config *a = &r->cfg->realm[k];
+	const struct rr_realm_config *b = &r->cfg->realm[i];
+	char path[64];
+
+	if (strcmp(a->name, b->name) == 0)
+		return rr_config_fail_at(r, entry(path, sizeof(path), "realms", i, ".name"),
+			"is \"%s\" again, expected another name", b->name);
+	if (a->port != b->port || a->vlan != b->vlan)
+		return 0;
+	if (prefixes_overlap(&a->ipv4, &b->ipv4))
+		return rr_config_fail_at(r, entry(path, sizeof(path), "realms", i, ".ipv4.prefix"),
+			expected, a->name);
+	if (prefixes_overlap(&a->ipv6, &b->ipv6))
+		return rr_config_fail_at(r, entry(path, sizeof(path), "realms", i, ".ipv6.prefix"),
+			expected, a->name);
+	return 0;
+}
+
+static int check_realms(struct rr_config_reader *r) {
+	const struct rr_config *cfg = r->cfg;
+	char path[64];
+	int rc = 0;
+
+	for (uint32_t i = 0; rc == 0 && i < cfg->n_realms; i++) {
+		const struct rr_realm_config *realm = &cfg->realm[i];
+		const struct rr_port_config *port = &cfg->port[realm->port];
+
+		if (realm->ipv4.n_pool == 0 && realm->ipv6.n_pool == 0)
+			return rr_config_fail_at(r, entry(path, sizeof(path), "realms", i, ""),
+				"has no address, expected ipv4, ipv6 or both");
+		if (realm->ipv6.n_pool > 0 && port->mtu < MIN_MTU_IPV6)
+			return rr_config_fail_at(r,
+				entry(path, sizeof(path), "ports", realm->port, ".mtu"),
+				"is %u, expected at least %d for IPv6 of realm \"%s\"", port->mtu,
+				MIN_MTU_IPV6, realm->name);
+		for (uint32_t k = 0; rc == 0 && k < i; k++)
+			rc = check_realm_pair(r, i, k);
+	}
+	return rc;
+}
+
+static int check_bridge(struct rr_config_reader *r) {
+	const struct rr_config *cfg = r->cfg;
+
+	if (cfg->bridge_internal >= 0 && cfg->bridge_external < 0)
+		return rr_config_fail_at(
+			r, "bridge.external", "is empty, expected a realm as for internal");
+	if (cfg->bridge_internal < 0 && cfg->bridge_external >= 0)
+		return rr_config_fail_at(
+			r, "bridge.internal", "is empty, expected a realm as for external");
+	if (cfg->bridge_internal >= 0 && cfg->bridge_internal == cfg->bridge_external)
+		return rr_config_fail_at(r, "bridge.external",
+			"is \"%s\" again, expected another realm than internal",
+			cfg->realm[cfg->bridge_external].name);
+	return 0;
+}
+
+// RTP takes the even port and RTCP the next one, so the range begins even and ends odd.
+static int settle_media_range(struct rr_config_reader *r) {
+	struct rr_config *cfg = r->cfg;
+
+	cfg->media_port_min += cfg->media_port_min % 2;
+	cfg->media_port_max -= 1 - cfg->media_port_max % 2;
+	if (cfg->media_port_max <= cfg->media_port_min || cfg->media_port_max > 65535)
+		return rr_config_fail_at(r, "media.port_max",
+			"leaves no pair of ports, expected at least port_min rounded up plus 1, %u",
+			cfg->media_port_min + 1);
+	return 0;
+}
+
+static int settle_setup_ttl(struct rr_config_reader *r) {
+	if (r->cfg->setup_ttl_s == 0)
+		r->cfg->setup_ttl_s = r->cfg->media_ttl_s;
+	return 0;
+}
+
+int rr_config_check(struct rr_config_reader *r) {
+	static int (*const checks[])(struct rr_config_reader *) = {
+		check_cores,
+		check_ports,
+		check_realms,
+		check_bridge,
+		settle_media_range,
+		settle_setup_ttl,
+	};
+	int rc = 0;
+
+	for (size_t i = 0; rc == 0 && i < RR_ARRAY_LEN(checks); i++)
+		rc = checks[i](r);
+	return rc;
+}
