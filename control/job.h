@@ -3,52 +3,77 @@
 //
 // A job is made by a listener, executed in the same turn, and finished when the store has committed
 // its effect and the dataplane has acknowledged every request it caused, or when its deadline has
-// passed. Its reply then goes back to the listener that made it. Replies of one stream connection
-// leave in the order of their commands.
+// passed. Then job_reply hands it back to the listener that made it, which sends the reply and
+// frees the job. Replies of one stream connection leave in the order of their commands, whatever
+// the order in which their jobs finish.
 #pragma once
 
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
+#include "compiler.h"
+#include "endpoint.h"
 #include "rtpp_cmd.h"
 
+RR_BEGIN_DECLS
+
 struct job;
+struct retrans_entry;
 
 // How a job's reply finds its way; implemented by the listener.
 struct job_origin {
-	void (*reply)(struct job *job); // sends job->reply; frees nothing
-	void *listener;
+	void (*reply)(struct job *job); // takes the job over: sends job->reply, then frees the job
+	void *listener;                 // socket or connection
+	uint8_t peer_addr[28];          // datagrams: who sent it, a sockaddr_in or sockaddr_in6
+	uint32_t peer_addr_len;
+	struct rr_endpoint local; // datagrams: the address it was sent to; replies leave from there
+	uint32_t local_ifindex;   // and its interface, which a link-local address needs
+	uint64_t order;           // stream connections: place of the reply in the line
 };
 
 struct job {
 	struct job_origin origin;
-	struct rr_endpoint controller; // who sent it; family RR_FAMILY_NONE for UNIX and stdio
-	uint8_t peer_addr[128]; // struct sockaddr_storage of a datagram's sender
-	uint32_t peer_addr_len;
-	uint64_t order; // stream connections: place of the reply in the line
+	struct rr_endpoint controller; // who sent it; family RR_FAMILY_NONE for UNIX sockets
+	uint64_t received_ns;          // CLOCK_MONOTONIC, of the turn that read it
 
-	struct slice cookie; // p NULL: transport without cookies
-	uint32_t command_len;
-	char command[RTPP_MAX_COMMAND + 1]; // as received, cookie taken off by the listener
+	// what came in: slices of bytes
+	struct slice cookie; // p NULL: transport without cookies, or a datagram that has none
+	struct slice command;
+	struct retrans_entry *retrans; // listener's: cache entry that waits for this reply
 
 	// filled by execution
 	uint32_t reply_len;
-	char reply[RTPP_MAX_REPLY + 1]; // cookie and line feed included
-	uint32_t n_pending; // requests not yet acknowledged
+	uint32_t n_pending;   // requests not yet acknowledged
 	uint64_t deadline_ns; // of the acknowledgements
-	bool failed; // the dataplane refused or was silent: see undo
-	void (*undo)(struct job *job); // turns effect and reply into an error; NULL = keep the reply
-	uint64_t undo_session; // session id that undo works on
+	bool failed;          // the dataplane refused or was silent: see undo
+	void (*undo)(
+		struct job *job); // turns effect and reply into an error; NULL = keep the reply
+	uint64_t undo_session;    // session id that undo works on
 
 	struct job *next; // list of whoever holds it
+
+	char reply[RTPP_MAX_REPLY + 1];   // cookie and line feed included
+	char bytes[RTPP_MAX_COMMAND + 1]; // as received
 };
 
-// Made and freed by job.c; one job is 10 KB, so they come from a free list.
+// Made and freed by job.c; one job is 10 KB, so they come from a free list. A new job is zero but
+// for reply and bytes. Returns NULL without memory.
 struct job *job_new(void);
 void job_free(struct job *job);
 
+// Give a finished job back to its listener.
+static inline void job_reply(struct job *job) {
+	job->origin.reply(job);
+}
+
+// Give memory of the free list back; for the end of the process.
+void job_drain_free_list(void);
+
 // Run the protocol over job->command: lex, parse, execute, format the reply. Queues requests and
-// store writes; sends nothing. Implemented by command.c.
+// store writes and keeps the job until control_poll or control_turn_commit replies to it; sends
+// nothing itself. Implemented by command.c.
 struct control;
 void command_execute(struct control *ctl, struct job *job);
+
+RR_END_DECLS

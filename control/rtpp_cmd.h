@@ -9,7 +9,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "../common/endpoint.h"
+#include "endpoint.h"
 
 #define RTPP_MAX_TOKENS 23 // command word included
 #define RTPP_MAX_SUBCOMMANDS 15
