@@ -19,6 +19,8 @@
 RR_BEGIN_DECLS
 
 struct job;
+struct control;
+struct dp_wait;
 struct retrans_entry;
 
 // How a job's reply finds its way; implemented by the listener.
@@ -50,6 +52,12 @@ struct job {
 	void (*undo)(
 		struct job *job); // turns effect and reply into an error; NULL = keep the reply
 	uint64_t undo_session;    // session id that undo works on
+
+	// of command.c and control.c
+	struct control *control; // that runs it
+	struct dp_wait *wait;    // its requests in dp_client; NULL = none outstanding
+	bool stored;             // it changed something: reply and cookie go into the store with that
+	struct job *prev;        // list of control, which unlinks from the middle
 
 	struct job *next; // list of whoever holds it
 
