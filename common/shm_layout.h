@@ -143,6 +143,7 @@ enum rr_flow_flag {
 	RR_FLOW_HAS_OUT = 1 << 7, // out, out_port_be, out_family are valid
 	RR_FLOW_UNTRUSTED_SDP = 1 << 8, // remote was learned from a packet; signalled ones are ignored
 	RR_FLOW_TORN = 1 << 9, // found odd at adoption; relays nothing until control sets it again
+	RR_FLOW_GUESSED = 1 << 10, // RTCP: remote follows from the learned one of RTP
 };
 
 // Hot part of a flow. Writer: the owning worker, with relaxed stores, between two steps of seq.
@@ -168,23 +169,32 @@ struct rr_flow {
 	// line 1: written by every packet
 	uint32_t seq; // odd while the owner writes the flow or its cold entry
 	uint32_t ssrc; // of the last RTP packet
-	uint64_t n_packets; // accepted datagrams (past the source check)
+	uint32_t n_packets; // accepted datagrams (past the source check), low 32 bits
+	uint32_t jitter_part_q4; // RTP: sum over the steps that jitter_sum_q4 does not hold yet
 	uint64_t n_bytes; // their UDP payload
 	uint64_t last_seen_ns; // last datagram that reached the relay stage; refreshes the TTL
 	uint32_t ext_seq_max; // RTP: highest extended sequence number of the current run
 	uint32_t contig_lo; // RTP: everything in contig_lo..ext_seq_max arrived once
-	uint32_t transit; // RTP: arrival minus timestamp of the last packet, timestamp units
+	uint32_t transit; // RTP: arrival minus timestamp of the last jitter sample, timestamp units
 	uint32_t jitter_q4; // RTP: RFC 3550 A.8 estimate times 16
 	uint32_t max_gap_us; // longest time between two accepted datagrams
-	uint32_t rtp_ts; // RTP: timestamp of the last packet that advanced ext_seq_max
-	uint32_t latch_due_s; // monotonic second after which the latch record wants a refresh
+	uint32_t rtp_ts; // RTP: timestamp of the last jitter sample
+	uint32_t latch_due_ms; // monotonic time after which the latch record wants a refresh
 	uint8_t payload_type; // of the last RTP packet, 255 = none
-	uint8_t reserved1[3];
+	uint8_t jitter_part_steps; // how many steps jitter_part_q4 adds up
+	uint16_t jitter_max_hint; // jitter_max_q4 rounded down, see dpdk_app/rtp_stats.c
 };
 RR_STATIC_ASSERT(sizeof(struct rr_flow) == 128, "two cache lines");
 RR_STATIC_ASSERT(offsetof(struct rr_flow, seq) == 64, "line 1 begins with the sequence count");
 
 #define RR_SEQ_WINDOW 1024 // RTP sequence numbers remembered one by one
+#define RR_PAYLOAD_TYPE_NONE 255
+
+// Bits of rr_flow_cold.latch_flags.
+enum rr_latch_flag {
+	RR_LATCH_SSRC = 1 << 0, // latch_ssrc and latch_seq are valid
+	RR_LATCH_JITTER = 1 << 1, // transit and rtp_ts hold a sample of the current SSRC
+};
 
 // Cold part of a flow. Same writer and same sequence count as the hot part.
 struct rr_flow_cold {
@@ -196,7 +206,7 @@ struct rr_flow_cold {
 	uint64_t n_rejected; // datagrams from a source that is not the peer
 	uint32_t latch_ssrc;
 	uint16_t latch_seq;
-	uint16_t latch_flags; // bit 0: latch_ssrc and latch_seq are valid
+	uint16_t latch_flags; // enum rr_latch_flag
 	uint32_t version; // of the signalled address that was applied last
 	uint32_t learn_packets; // datagrams seen in the learning window
 
@@ -213,9 +223,16 @@ struct rr_flow_cold {
 	uint32_t jitter_max_q4;
 	uint32_t jitter_steps; // how many steps jitter_sum_q4 adds up
 	uint64_t jitter_sum_q4;
-	uint32_t signalled_hash; // reserved for checks of an idempotent SET
-	uint32_t reserved;
-	uint64_t reserved2;
+
+	// `safe` learning
+	uint8_t reference[16]; // address that sources are ranked against, network order
+	uint16_t reference_port_be;
+	uint8_t reference_family; // enum rr_family
+	uint8_t reserved;
+	uint32_t signalled_hash; // of the address that was signalled last
+	uint32_t previous_hash; // of the source before the last signalled change
+
+	uint32_t n_packets_high; // high 32 bits of n_packets
 };
 RR_STATIC_ASSERT(sizeof(struct rr_flow_cold) == 256, "four cache lines");
 
