@@ -2,6 +2,8 @@
 // Every option of rtprelay.conf, one row each.
 #include "config_schema.h"
 
+#include <inttypes.h>
+
 #include "log.h"
 
 #define FIELD(strct, field) \
@@ -257,3 +259,35 @@ static const struct rr_option file_rows[] = {
 		.help = "commands and sessions"},
 };
 const struct rr_option_table rr_config_table = TABLE(file_rows);
+
+static const char *describe_choices(const struct rr_option *opt, char *buf, size_t size) {
+	size_t len = (size_t)snprintf(buf, size, "one of");
+
+	for (const struct rr_option_choice *c = opt->choices; c->name != NULL && len < size; c++)
+		len += (size_t)snprintf(buf + len, size - len, " \"%s\"", c->name);
+	return buf;
+}
+
+static const char *describe_values(const struct rr_option *opt, char *buf, size_t size) {
+	if (opt->choices != NULL)
+		return describe_choices(opt, buf, size);
+	if (opt->type == &rr_type_uint)
+		snprintf(buf, size, "%s%s%" PRId64 "..%" PRId64, opt->unit != NULL ? opt->unit : "",
+			opt->unit != NULL ? ", " : "", opt->min, opt->max);
+	else
+		snprintf(buf, size, "%s", opt->type->expected);
+	return buf;
+}
+
+const char *rr_option_describe(const struct rr_option *opt, char *buf, size_t size) {
+	char values[256];
+
+	describe_values(opt, values, sizeof(values));
+	if (opt->fallback == NULL)
+		snprintf(buf, size, "%s, required", values);
+	else if (opt->fallback[0] == '\0' || opt->type == &rr_type_group)
+		snprintf(buf, size, "%s, optional", values);
+	else
+		snprintf(buf, size, "%s, default %s", values, opt->fallback);
+	return buf;
+}

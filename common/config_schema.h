@@ -71,6 +71,9 @@ struct rr_option {
 extern const struct rr_option_table rr_config_table;     // the whole file
 extern const struct rr_option_table rr_config_net_table; // a realm's ipv4 or ipv6
 
+// What may stand there and what does when nothing does: "ms, 1..60000, default 500". Returns buf.
+const char *rr_option_describe(const struct rr_option *opt, char *buf, size_t size);
+
 // config_value.c: numbers, texts, groups and lists of them
 extern const struct rr_option_type rr_type_uint;
 extern const struct rr_option_type rr_type_bool;
