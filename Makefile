@@ -33,8 +33,8 @@ CONTROL_SRC := main.c supervisor.c loop.c listener.c job.c retrans.c rtpp_lex.c 
 RRCTL_SRC := rrctl.c
 
 # Unit tests: a name here is tests/unit/test_NAME.cc; test_NAME_OBJ names what it links.
-UNIT_TESTS := counters
-STRESS_TESTS :=
+UNIT_TESTS := counters ring
+STRESS_TESTS := ring
 FUZZ_TARGETS :=
 # Scripts: tests/golden/NAME, tests/packets/NAME.py, tests/smoke/NAME.sh, tests/crash/NAME.py.
 GOLDEN_TESTS :=
@@ -43,6 +43,8 @@ SMOKE_TESTS :=
 CRASH_TESTS :=
 
 test_counters_OBJ := common/counters.o
+test_ring_OBJ := common/ring.o
+stress_ring_OBJ := common/ring.o
 
 # ---- flags ---------------------------------------------------------------------------------------
 
