@@ -44,6 +44,7 @@ enum rr_counter_kind {
 	X(polls_empty, INFO, "polls", "turns of the loop that found no packet") \
 	X(polls_full, INFO, "polls", "receive bursts that were full") \
 	X(drop_rx_short, DROP, "packets", "shorter than an Ethernet header") \
+	X(drop_rx_segments, DROP, "packets", "headers spread over buffers that do not fit into one") \
 	X(drop_eth_dst, DROP, "packets", "unicast to a MAC address that is not the port's") \
 	X(drop_eth_type, DROP, "packets", "EtherType that is neither IPv4, IPv6, ARP nor VLAN") \
 	X(drop_vlan_unknown, DROP, "packets", "VLAN on which the port has no realm") \

@@ -181,7 +181,7 @@ struct rr_flow {
 	uint32_t rtp_ts; // RTP: timestamp of the last jitter sample
 	uint32_t latch_due_ms; // monotonic time after which the latch record wants a refresh
 	uint8_t payload_type; // of the last RTP packet, 255 = none
-	uint8_t jitter_part_steps; // how many steps jitter_part_q4 adds up
+	uint8_t jitter_part_steps; // how many steps jitter_part_q4 adds up; bit 7: rtp_ts is valid
 	uint16_t jitter_max_hint; // jitter_max_q4 rounded down, see dpdk_app/rtp_stats.c
 };
 RR_STATIC_ASSERT(sizeof(struct rr_flow) == 128, "two cache lines");
@@ -193,7 +193,6 @@ RR_STATIC_ASSERT(offsetof(struct rr_flow, seq) == 64, "line 1 begins with the se
 // Bits of rr_flow_cold.latch_flags.
 enum rr_latch_flag {
 	RR_LATCH_SSRC = 1 << 0, // latch_ssrc and latch_seq are valid
-	RR_LATCH_JITTER = 1 << 1, // transit and rtp_ts hold a sample of the current SSRC
 };
 
 // Cold part of a flow. Same writer and same sequence count as the hot part.
@@ -228,7 +227,7 @@ struct rr_flow_cold {
 	uint8_t reference[16]; // address that sources are ranked against, network order
 	uint16_t reference_port_be;
 	uint8_t reference_family; // enum rr_family
-	uint8_t reserved;
+	uint8_t jitter_payload_type; // of the last jitter sample
 	uint32_t signalled_hash; // of the address that was signalled last
 	uint32_t previous_hash; // of the source before the last signalled change
 
