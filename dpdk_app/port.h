@@ -14,13 +14,13 @@ struct rte_mempool;
 
 struct port {
 	const struct rr_port_config *cfg;
-	uint16_t id; // ethdev
+	uint16_t id;   // ethdev
 	uint16_t n_rx; // queue q is polled by worker q % n_workers
 	uint16_t n_tx; // one a worker
-	uint32_t mtu; // bytes of IP packet
+	uint32_t mtu;  // bytes of IP packet
 	struct rte_ether_addr mac;
 	enum rr_checksum_mode checksum; // how UDP checksums are written; never RR_CHECKSUM_AUTO
-	bool rx_udp_checksum; // the device tells whether a UDP checksum is right
+	bool rx_udp_checksum;           // the device tells whether a UDP checksum is right
 	uint32_t started; // writer: main, with release; readers: workers, with acquire
 };
 

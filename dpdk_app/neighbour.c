@@ -1,0 +1,412 @@
+// SPDX-License-Identifier: BSD-2-Clause
+// The table of next hops and the timers that keep it fresh: RFC 4861 7.3 in its simple form, for
+// IPv4 and IPv6 alike.
+#include "neighbour.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <rte_hash.h>
+#include <rte_jhash.h>
+#include <rte_ring.h>
+#include <rte_ring_elem.h>
+
+#include "atomic.h"
+#include "clock.h"
+
+#define WORD_RESOLVED (UINT64_C(1) << 63)
+#define WORD_GENERATION_SHIFT 48
+#define WORD_GENERATION_MASK UINT64_C(0x7fff)
+#define HANDLE_GENERATION_SHIFT 16
+#define HANDLE_INDEX_MASK 0xffffU
+
+#define PROBE_INTERVAL_NS RR_NS_PER_S // RETRANS_TIMER, RFC 4861 10
+#define PROBES_AT_FULL_PACE 3         // then each pause doubles
+#define PROBE_PAUSE_MAX_NS (32 * RR_NS_PER_S)
+#define UNICAST_PROBES 3              // MAX_UNICAST_SOLICIT, RFC 4861 10; RFC 1122 2.3.2.1 for ARP
+#define VERIFY_PROBES 6               // then the MAC is no longer used
+#define REFRESH_NS (20 * RR_NS_PER_S) // a used entry is asked for again
+#define IDLE_NS (60 * RR_NS_PER_S)    // an unused entry is given up
+#define ANSWER_WINDOW_NS (3 * RR_NS_PER_S) // an answer later than that was not asked for
+
+RR_STATIC_ASSERT(sizeof(struct neighbour_key) == 20, "a key is its bytes, a multiple of four");
+RR_STATIC_ASSERT(sizeof(struct neighbour_slot) == 16, "four entries a line");
+
+static uint64_t word_generation(uint64_t word) {
+	return (word >> WORD_GENERATION_SHIFT) & WORD_GENERATION_MASK;
+}
+
+static uint64_t word_make(uint64_t generation, const struct rte_ether_addr *mac) {
+	uint64_t word = (generation & WORD_GENERATION_MASK) << WORD_GENERATION_SHIFT;
+
+	if (!mac)
+		return word;
+	for (int i = 0; i < RTE_ETHER_ADDR_LEN; i++)
+		word |= (uint64_t)mac->addr_bytes[i] << (8 * i);
+	return word | WORD_RESOLVED;
+}
+
+static bool word_mac(uint64_t word, struct rte_ether_addr *mac) {
+	for (int i = 0; i < RTE_ETHER_ADDR_LEN; i++)
+		mac->addr_bytes[i] = (uint8_t)(word >> (8 * i));
+	return word & WORD_RESOLVED;
+}
+
+static void slot_publish(struct neighbour_slot *slot, const struct rte_ether_addr *mac) {
+	uint64_t generation = word_generation(rr_load_relaxed(&slot->word));
+
+	// The word is whole in itself: nothing else needs an order to it.
+	rr_store_relaxed(&slot->word, word_make(generation, mac));
+}
+
+// Invalidate every handle given out so far.
+static void slot_renew(struct neighbour_slot *slot) {
+	uint64_t generation = word_generation(rr_load_relaxed(&slot->word));
+
+	rr_store_relaxed(&slot->word, word_make(generation + 1, NULL));
+}
+
+// ---- worker's side
+
+static bool on_link(const struct rr_net_config *net, enum rr_family family, const uint8_t *addr) {
+	const uint8_t *prefix = net->prefix.addr;
+	uint32_t whole = net->prefix_len / 8;
+	uint32_t rest = net->prefix_len % 8;
+
+	if (family == RR_FAMILY_IPV6 && addr[0] == 0xfe && (addr[1] & 0xc0) == 0x80)
+		return true;
+	if (memcmp(addr, prefix, whole) != 0)
+		return false;
+	return rest == 0 || ((addr[whole] ^ prefix[whole]) >> (8 - rest)) == 0;
+}
+
+bool neighbour_route(const struct rr_config *cfg, uint32_t realm, enum rr_family family,
+	const uint8_t addr[16], struct neighbour_key *key) {
+	const struct rr_net_config *net;
+	const uint8_t *hop = addr;
+
+	if (realm >= cfg->n_realms)
+		return false;
+	net = family == RR_FAMILY_IPV6 ? &cfg->realm[realm].ipv6 : &cfg->realm[realm].ipv4;
+	if (!on_link(net, family, addr)) {
+		if (net->gateway.family == RR_FAMILY_NONE)
+			return false;
+		hop = net->gateway.addr;
+	}
+	*key = (struct neighbour_key){.family = (uint8_t)family, .realm = (uint8_t)realm};
+	memcpy(key->addr, hop, family == RR_FAMILY_IPV6 ? 16 : 4);
+	return true;
+}
+
+struct neighbour_view neighbour_view(const struct neighbour_table *t, uint32_t worker) {
+	return (struct neighbour_view){.table = t, .wishes = t->wishes[worker]};
+}
+
+uint32_t neighbour_find(const struct neighbour_view *v, uint32_t realm, enum rr_family family,
+	const uint8_t addr[16]) {
+	const struct neighbour_table *t = v->table;
+	struct neighbour_key key;
+	uint64_t generation;
+	int32_t pos;
+
+	if (!neighbour_route(t->cfg, realm, family, addr, &key))
+		return RR_NEXTHOP_NONE;
+	pos = rte_hash_lookup(t->hash, &key);
+	if (pos < 0) {
+		// A full ring is no harm: the next packet asks again.
+		rte_ring_sp_enqueue_elem(v->wishes, &key, sizeof(key));
+		return RR_NEXTHOP_NONE;
+	}
+	generation = word_generation(rr_load_relaxed(&t->slots[pos].word));
+	return (uint32_t)generation << HANDLE_GENERATION_SHIFT | (uint32_t)pos;
+}
+
+int neighbour_mac(const struct neighbour_view *v, uint32_t handle, struct rte_ether_addr *mac) {
+	uint32_t pos = handle & HANDLE_INDEX_MASK;
+	struct neighbour_slot *slot;
+	uint64_t word;
+
+	if (pos >= v->table->n_positions)
+		return -ESTALE;
+	slot = &v->table->slots[pos];
+	word = rr_load_relaxed(&slot->word);
+	if (word_generation(word) != handle >> HANDLE_GENERATION_SHIFT)
+		return -ESTALE;
+	if (rr_load_relaxed(&slot->used) == 0)
+		rr_store_relaxed(&slot->used, 1U);
+	return word_mac(word, mac) ? 0 : -EAGAIN;
+}
+
+// ---- main thread's side
+
+static void state_enter(struct neighbour_entry *e, enum neighbour_state state, uint64_t now_ns) {
+	e->state = (uint8_t)state;
+	e->n_probes = 0;
+	e->next_ns = now_ns;
+}
+
+// Returns the entry's position, or a negative errno when the table is full.
+static int32_t entry_add(struct neighbour_table *t, const struct neighbour_key *key,
+	enum neighbour_state state, uint64_t now_ns) {
+	int32_t pos = rte_hash_lookup(t->hash, key);
+	struct neighbour_entry *e;
+
+	if (pos >= 0)
+		return pos;
+	pos = rte_hash_add_key(t->hash, key);
+	if (pos < 0) {
+		rr_add_relaxed(t->n_full, UINT64_C(1));
+		return -ENOSPC;
+	}
+	e = &t->entries[pos];
+	*e = (struct neighbour_entry){.key = *key, .used_ns = now_ns};
+	state_enter(e, state, now_ns);
+	return pos;
+}
+
+static void entry_give_up(struct neighbour_table *t, uint32_t pos) {
+	struct neighbour_entry *e = &t->entries[pos];
+
+	rte_hash_del_key(t->hash, &e->key);
+	slot_renew(&t->slots[pos]);
+	e->state = NEIGHBOUR_DYING;
+	e->died_epoch = t->epoch;
+}
+
+// A worker that found the key before it was deleted may have taken a handle since: renew once more.
+static void entry_free(struct neighbour_table *t, uint32_t pos) {
+	slot_renew(&t->slots[pos]);
+	t->entries[pos].state = NEIGHBOUR_FREE;
+	rte_hash_free_key_with_position(t->hash, (int32_t)pos);
+}
+
+bool neighbour_answer(struct neighbour_table *t, const struct neighbour_key *key,
+	const struct rte_ether_addr *mac, uint64_t now_ns) {
+	int32_t pos = rte_hash_lookup(t->hash, key);
+	struct neighbour_entry *e;
+
+	if (pos < 0)
+		return false;
+	e = &t->entries[pos];
+	if (e->state != NEIGHBOUR_RESOLVING && e->state != NEIGHBOUR_VERIFYING) {
+		if (e->state == NEIGHBOUR_REACHABLE && now_ns - e->confirmed_ns > PROBE_INTERVAL_NS)
+			state_enter(e, NEIGHBOUR_VERIFYING, now_ns);
+		return false;
+	}
+	if (e->probed_ns == 0 || now_ns - e->probed_ns > ANSWER_WINDOW_NS) {
+		e->next_ns = now_ns;
+		return false;
+	}
+	slot_publish(&t->slots[pos], mac);
+	e->confirmed_ns = now_ns;
+	state_enter(e, NEIGHBOUR_REACHABLE, now_ns);
+	return true;
+}
+
+static uint64_t probe_pause_ns(uint32_t n_probes) {
+	uint32_t doublings = n_probes > PROBES_AT_FULL_PACE ? n_probes - PROBES_AT_FULL_PACE : 0;
+
+	if (doublings >= 5)
+		return PROBE_PAUSE_MAX_NS;
+	return PROBE_INTERVAL_NS << doublings;
+}
+
+static void entry_probe(struct neighbour_table *t, uint32_t pos, uint64_t now_ns,
+	neighbour_probe_fn probe, void *ctx) {
+	struct neighbour_entry *e = &t->entries[pos];
+	bool unicast = e->state == NEIGHBOUR_VERIFYING && e->n_probes < UNICAST_PROBES;
+	struct rte_ether_addr mac;
+
+	unicast = unicast && word_mac(rr_load_relaxed(&t->slots[pos].word), &mac);
+	probe(ctx, &e->key, unicast ? &mac : NULL);
+	if (e->n_probes < UINT8_MAX)
+		e->n_probes++;
+	e->probed_ns = now_ns;
+	e->next_ns = now_ns + probe_pause_ns(e->n_probes);
+}
+
+static void resolving_step(struct neighbour_table *t, uint32_t pos, uint64_t now_ns,
+	neighbour_probe_fn probe, void *ctx) {
+	struct neighbour_entry *e = &t->entries[pos];
+
+	if (now_ns - e->used_ns > IDLE_NS)
+		entry_give_up(t, pos);
+	else if (now_ns >= e->next_ns)
+		entry_probe(t, pos, now_ns, probe, ctx);
+}
+
+static void reachable_step(struct neighbour_table *t, uint32_t pos, uint64_t now_ns) {
+	struct neighbour_entry *e = &t->entries[pos];
+
+	if (now_ns - e->confirmed_ns < REFRESH_NS)
+		return;
+	if (e->used_ns > e->confirmed_ns)
+		state_enter(e, NEIGHBOUR_VERIFYING, now_ns);
+	else if (now_ns - e->confirmed_ns > IDLE_NS)
+		entry_give_up(t, pos);
+}
+
+static void verifying_step(struct neighbour_table *t, uint32_t pos, uint64_t now_ns,
+	neighbour_probe_fn probe, void *ctx) {
+	struct neighbour_entry *e = &t->entries[pos];
+
+	if (now_ns < e->next_ns)
+		return;
+	if (e->n_probes >= VERIFY_PROBES) {
+		slot_publish(&t->slots[pos], NULL);
+		state_enter(e, NEIGHBOUR_RESOLVING, now_ns);
+		return;
+	}
+	entry_probe(t, pos, now_ns, probe, ctx);
+	e->next_ns = now_ns + PROBE_INTERVAL_NS;
+}
+
+static void entry_step(struct neighbour_table *t, uint32_t pos, uint64_t now_ns,
+	neighbour_probe_fn probe, void *ctx) {
+	struct neighbour_entry *e = &t->entries[pos];
+
+	if (e->pinned || rr_load_relaxed(&t->slots[pos].used)) {
+		rr_store_relaxed(&t->slots[pos].used, 0U);
+		e->used_ns = now_ns;
+	}
+	switch ((enum neighbour_state)e->state) {
+	case NEIGHBOUR_RESOLVING:
+		resolving_step(t, pos, now_ns, probe, ctx);
+		break;
+	case NEIGHBOUR_REACHABLE:
+		reachable_step(t, pos, now_ns);
+		break;
+	case NEIGHBOUR_VERIFYING:
+		verifying_step(t, pos, now_ns, probe, ctx);
+		break;
+	case NEIGHBOUR_DYING:
+		if (t->epoch - e->died_epoch >= 2)
+			entry_free(t, pos);
+		break;
+	case NEIGHBOUR_FREE:
+	case NEIGHBOUR_STATIC:
+		break;
+	}
+}
+
+static void wishes_take(struct neighbour_table *t, uint64_t now_ns) {
+	struct neighbour_key key;
+
+	for (uint32_t w = 0; w < t->n_workers; w++)
+		while (rte_ring_sc_dequeue_elem(t->wishes[w], &key, sizeof(key)) == 0)
+			entry_add(t, &key, NEIGHBOUR_RESOLVING, now_ns);
+}
+
+void neighbour_tick(
+	struct neighbour_table *t, uint64_t now_ns, neighbour_probe_fn probe, void *ctx) {
+	wishes_take(t, now_ns);
+	for (uint32_t pos = 0; pos < t->n_positions; pos++)
+		entry_step(t, pos, now_ns, probe, ctx);
+}
+
+void neighbour_epoch_next(struct neighbour_table *t) {
+	t->epoch++;
+}
+
+// ---- start and end
+
+static int net_add(struct neighbour_table *t, uint32_t realm, enum rr_family family,
+	const struct rr_net_config *net) {
+	struct neighbour_key key = {.family = (uint8_t)family, .realm = (uint8_t)realm};
+	int32_t pos;
+
+	for (uint32_t i = 0; i < net->n_neighbours; i++) {
+		struct rte_ether_addr mac;
+
+		memcpy(key.addr, net->neighbours[i].addr.addr, sizeof(key.addr));
+		memcpy(mac.addr_bytes, net->neighbours[i].mac, sizeof(mac.addr_bytes));
+		pos = entry_add(t, &key, NEIGHBOUR_STATIC, 0);
+		if (pos < 0)
+			return pos;
+		slot_publish(&t->slots[pos], &mac);
+	}
+	if (net->n_pool == 0 || net->gateway.family == RR_FAMILY_NONE)
+		return 0;
+	memcpy(key.addr, net->gateway.addr, sizeof(key.addr));
+	pos = entry_add(t, &key, NEIGHBOUR_RESOLVING, 0); // a static one stays static
+	if (pos < 0)
+		return pos;
+	t->entries[pos].pinned = true;
+	return 0;
+}
+
+static int configured_add(struct neighbour_table *t) {
+	for (uint32_t r = 0; r < t->cfg->n_realms; r++) {
+		const struct rr_realm_config *realm = &t->cfg->realm[r];
+		int ret = net_add(t, r, RR_FAMILY_IPV4, &realm->ipv4);
+
+		if (ret == 0)
+			ret = net_add(t, r, RR_FAMILY_IPV6, &realm->ipv6);
+		if (ret < 0)
+			return ret;
+	}
+	return 0;
+}
+
+static int wishes_create(struct neighbour_table *t) {
+	for (uint32_t w = 0; w < t->n_workers; w++) {
+		char name[RTE_RING_NAMESIZE];
+
+		snprintf(name, sizeof(name), "wishes-%u", w);
+		t->wishes[w] = rte_ring_create_elem(name, sizeof(struct neighbour_key),
+			NEIGHBOUR_WISHES, SOCKET_ID_ANY, RING_F_SP_ENQ | RING_F_SC_DEQ);
+		if (!t->wishes[w])
+			return -ENOMEM;
+	}
+	return 0;
+}
+
+static int hash_create(struct neighbour_table *t) {
+	const struct rte_hash_parameters params = {
+		.name = "neighbours",
+		.entries = NEIGHBOUR_MAX,
+		.key_len = sizeof(struct neighbour_key),
+		.hash_func = rte_jhash,
+		.socket_id = SOCKET_ID_ANY,
+		.extra_flag =
+			RTE_HASH_EXTRA_FLAGS_RW_CONCURRENCY_LF | RTE_HASH_EXTRA_FLAGS_EXT_TABLE,
+	};
+
+	t->hash = rte_hash_create(&params);
+	if (!t->hash)
+		return -ENOMEM;
+	t->n_positions = (uint32_t)rte_hash_max_key_id(t->hash) + 1;
+	t->slots = aligned_alloc(
+		RR_CACHE_LINE, RTE_ALIGN(t->n_positions * sizeof(*t->slots), RR_CACHE_LINE));
+	t->entries = calloc(t->n_positions, sizeof(*t->entries));
+	if (!t->slots || !t->entries)
+		return -ENOMEM;
+	memset(t->slots, 0, t->n_positions * sizeof(*t->slots));
+	return 0;
+}
+
+int neighbour_init(struct neighbour_table *t, const struct rr_config *cfg, uint32_t n_workers,
+	uint64_t *n_full) {
+	int ret;
+
+	*t = (struct neighbour_table){.cfg = cfg, .n_workers = n_workers, .n_full = n_full};
+	ret = hash_create(t);
+	if (ret == 0)
+		ret = wishes_create(t);
+	if (ret == 0)
+		ret = configured_add(t);
+	if (ret < 0)
+		neighbour_fini(t);
+	return ret;
+}
+
+void neighbour_fini(struct neighbour_table *t) {
+	for (uint32_t w = 0; w < t->n_workers; w++)
+		rte_ring_free(t->wishes[w]);
+	rte_hash_free(t->hash);
+	free(t->slots);
+	free(t->entries);
+	*t = (struct neighbour_table){0};
+}
