@@ -1,0 +1,89 @@
+// SPDX-License-Identifier: BSD-2-Clause
+// The one context of control, and the turn that carries commands from execution to reply.
+//
+// A turn: command_execute for every command that came in, then control_turn_commit, which commits
+// what they changed in one transaction and submits their requests, and control_poll, which takes
+// acknowledgements and replies. Jobs are replied to from both.
+#pragma once
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "compiler.h"
+#include "config.h"
+#include "dp_client.h"
+#include "expiry.h"
+#include "job.h"
+#include "realm_select.h"
+#include "resync.h"
+#include "rtpp_parse.h"
+#include "session.h"
+#include "session_index.h"
+#include "stats.h"
+
+RR_BEGIN_DECLS
+
+struct port_alloc;
+struct retrans;
+struct store;
+
+struct job_list {
+	struct job *first;
+	struct job *last;
+};
+
+struct control {
+	const struct rr_config *cfg;
+	struct rtpp_env env;
+	const char *labels[RR_MAX_REALMS];
+
+	struct retrans *retrans; // the listeners'; NULL = none
+	struct store *store;
+	struct dp_client *dp;
+	struct port_alloc *ports;
+
+	struct session_index index;
+	struct session *dirty; // by links.next_dirty
+	struct stats stats;
+	struct expiry expiry;
+	struct resync resync;
+	uint32_t spread; // where in a pool the next pair is looked for
+
+	uint64_t next_uid;
+	uint64_t now_ns; // CLOCK_MONOTONIC, of this turn
+	uint64_t last_second;
+	bool draining;      // slow shutdown: new sessions are refused
+	bool commit_wanted; // a command ran in this turn
+
+	struct job_list turn;    // executed, not committed
+	struct job_list waiting; // committed, not acknowledged; by deadline
+};
+
+// Open the store, bring its sessions and cookies back, attach to the dataplane where there is one.
+// retrans may be NULL. Returns 0 or a negative errno, logged.
+int control_open(struct control *ctl, const struct rr_config *cfg, struct retrans *retrans);
+
+// Commit what is left and let go; calls stay in the store and in the dataplane.
+void control_close(struct control *ctl);
+
+// Start of a turn: the time that its commands see.
+void control_turn_begin(struct control *ctl, uint64_t now_ns);
+
+// Commit, submit, reply to those that wait for nobody.
+void control_turn_commit(struct control *ctl);
+
+// Take acknowledgements and events, end waits that are over, go on with a resync, expire sessions
+// once a second.
+void control_poll(struct control *ctl, uint64_t now_ns);
+
+// True while an acknowledgement is outstanding: poll again within tens of microseconds.
+bool control_waiting(const struct control *ctl);
+
+// True once the dataplane confirmed what the store held at start; replies that an earlier process
+// committed but perhaps never sent may leave from then on.
+bool control_settled(const struct control *ctl);
+
+// Slow shutdown is over: no session is left.
+bool control_empty(const struct control *ctl);
+
+RR_END_DECLS

@@ -1,0 +1,192 @@
+// SPDX-License-Identifier: BSD-2-Clause
+// A session: two legs of one media stream, their ports, their remote addresses, their life.
+//
+// Leg 0 faces the callee and is made with the session; leg 1 faces the caller and gets its ports
+// when the other side answers. A leg has one pair of local ports, RTP on the even one and RTCP on
+// the odd one: two flows of the dataplane under one uid. A leg that gets other ports gets another
+// uid, and the old pair is retired: its flows are deleted, and when that is acknowledged their last
+// counters are added to the leg's base and the ports are given back. A session ends the same way:
+// its pairs are retired, and it is gone when the last one is.
+//
+// Truth. What stands here is what the calls shall be; the dataplane is told of every change and is
+// told everything again when it was restarted. Whoever changes a session marks it dirty, so that
+// the next commit writes it.
+#pragma once
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "compiler.h"
+#include "endpoint.h"
+#include "flow_totals.h"
+#include "rtpp_cmd.h"
+#include "session_index.h"
+
+RR_BEGIN_DECLS
+
+#define SESSION_N_LEGS 2
+#define SESSION_N_FLOWS 2
+#define SESSION_CALLEE 0 // leg 0
+#define SESSION_CALLER 1 // leg 1: the owner of the stored from-tag
+#define SESSION_RTP 0
+#define SESSION_RTCP 1
+
+struct control;
+struct job;
+struct dp_request;
+
+enum session_text {
+	SESSION_FROM_TAG,
+	SESSION_NOTIFY_SOCKET,
+	SESSION_NOTIFY_TAG,
+	SESSION_CODECS_CALLEE, // by leg
+	SESSION_CODECS_CALLER,
+	SESSION_N_TEXTS
+};
+
+// All strings of a session in one allocation, one after the other, without zeros.
+struct session_texts {
+	uint16_t len[SESSION_N_TEXTS];
+	char bytes[];
+};
+
+// Where a leg's local address comes from, decided when the session is made.
+struct session_local {
+	uint16_t realm; // index in the configuration
+	uint8_t family; // enum rr_family
+	bool exact;     // `addr` and no other of the pool
+	uint16_t addr;  // index in the configuration
+};
+
+// Ports of a leg. uid 0: none.
+struct session_pair {
+	uint64_t uid;
+	uint16_t addr; // index in the configuration
+	uint16_t port; // RTP, even, host order
+};
+
+// What packets taught about the source of one flow; struct rr_event says it.
+struct session_learned {
+	struct rr_endpoint remote;
+	uint32_t latch_ssrc;
+	uint16_t latch_seq;
+	uint16_t flags; // RR_SET_LEARNED and its kin
+};
+
+struct session_leg {
+	struct session_pair pair;
+	struct session_local local;
+	struct rr_endpoint signalled; // of RTP; family RR_FAMILY_NONE = never told
+	struct session_learned learned[SESSION_N_FLOWS];
+	struct rr_flow_totals *base; // [SESSION_N_FLOWS], of former ports and regions; NULL = none
+	uint64_t refreshed_ns;       // last U or L; media of a region that is gone
+	uint32_t version;            // of `signalled`
+	uint32_t ttl_s;              // what a refresh sets
+	uint32_t resize_ms;          // `z`
+	uint32_t n_holds;
+	uint8_t tos;   // of what is sent to this leg's party
+	bool ttl_told; // S ttl= was given: completing the session leaves ttl_s alone
+	bool asymmetric;
+	bool weak;
+	bool on_hold;
+};
+
+// A pair whose flows are being deleted.
+struct session_retired {
+	struct session_retired *next;
+	struct session_pair pair;
+	uint8_t leg;
+	uint8_t n_waiting; // deletes not acknowledged
+};
+
+enum session_state {
+	SESSION_LIVE,
+	SESSION_ENDING, // found by nobody; waits for the last counters of its flows
+};
+
+struct session {
+	uint64_t id; // grows with every session, never reused
+	struct session_links links;
+	struct session_texts *texts;
+	struct session_retired *retired;
+	uint64_t created_ns;      // CLOCK_MONOTONIC
+	uint64_t created_unix_ms; // for people
+	struct session_leg leg[SESSION_N_LEGS];
+	uint64_t due_tick;    // expiry.c: when to look next
+	uint64_t grace_ns;    // not to expire before this
+	uint32_t notify_addr; // reserved for the wildcard target: the controller's IPv4, network
+			      // order
+	uint16_t owner_port; // of leg 0 when the session was made: names the owner of all its flows
+	uint8_t state;       // enum session_state
+	bool strong;
+	bool was_complete; // both legs had ports
+	bool dirty;
+};
+
+// A leg as a command selects it, and how it was found.
+struct session_match {
+	struct session *session; // NULL = none
+	uint8_t party;           // leg that receives from the party of the command's from-tag
+};
+
+struct slice session_text(const struct session *s, enum session_text which);
+// Returns 0 or -ENOMEM, which leaves the text as it was.
+int session_set_text(struct session *s, enum session_text which, struct slice text);
+
+static inline bool session_complete(const struct session *s) {
+	return s->leg[0].pair.uid != 0 && s->leg[1].pair.uid != 0;
+}
+
+// What a new session starts with.
+struct session_params {
+	struct slice callid;
+	struct slice from_tag;
+	struct session_local local[SESSION_N_LEGS];
+	bool asymmetric; // of the daemon
+};
+
+// Make a session with ports on leg 0, dirty, not yet told to the dataplane. Returns 0, -ENOSPC (no
+// ports), -EADDRNOTAVAIL (local address in no pool), -ENOMEM.
+int session_new(struct control *ctl, const struct session_params *params, struct session **out);
+
+// Give a leg its first ports, or others. An old pair is retired once session_tell has told of the
+// new one. Errors as session_new.
+int session_take_ports(struct control *ctl, struct session *s, unsigned int leg);
+
+// The party's address as signalled; see protocol reference 5.2.2 and 9.2.
+void session_prefill(struct session *s, unsigned int leg, const struct rtpp_media *media);
+
+// Submit what the dataplane shall know of one leg (session_tell_leg) or of both, then the deletes
+// of retired pairs. The job waits for the acknowledgements; NULL = nobody does. Returns 0 or the
+// error of dp_client_submit; the truth stays as it is, and a later resync carries it over.
+int session_tell(struct control *ctl, struct session *s, struct job *job);
+int session_tell_leg(struct control *ctl, struct session *s, unsigned int leg, struct job *job);
+
+// End a session: nobody finds it any more, its flows are deleted, its final counters are kept.
+void session_end(struct control *ctl, struct session *s, struct job *job);
+
+// Take leg 1's ports back, after the dataplane refused them or was silent.
+void session_drop_leg(struct control *ctl, struct session *s, unsigned int leg);
+
+// Bring a stored session back to life. Returns 0, -EPROTO (record damaged), -EADDRNOTAVAIL (an
+// address it uses is no longer configured), -EBUSY (its ports are taken), -ENOMEM.
+int session_load(struct control *ctl, const void *record, size_t size);
+
+// The dataplane acknowledged the delete of one flow.
+void session_flow_deleted(struct control *ctl, const struct dp_request *req);
+
+// Counters of one flow of a leg since the session was made: base, retired pairs and current ports.
+void session_flow_totals(struct control *ctl, const struct session *s, unsigned int leg,
+	unsigned int flow, struct rr_flow_totals *totals);
+
+// Read what the region knows about a session's sources; with `keep_counters` the counters, too, are
+// added to the base, because the region is about to be left.
+void session_capture(struct control *ctl, struct session *s, bool keep_counters);
+
+// Mark for the next commit.
+void session_touch(struct control *ctl, struct session *s);
+
+// Free a session's memory and unlink it; ports and dataplane are not told.
+void session_free(struct control *ctl, struct session *s);
+
+RR_END_DECLS
