@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""RTP and RTCP of test calls: packets out of a capture, endpoints that send and judge what arrives."""
+"""RTP and RTCP of test calls: packets out of a capture, endpoints that judge what arrives."""
 
 import array
 import os

@@ -70,7 +70,7 @@ def split_address(text):
 
 
 class Controller:
-    """One command socket of a relay, with cookies and retransmission where the transport has them."""
+    """One command socket of a relay, with cookies and retransmission over UDP."""
 
     def __init__(self, address, netns=None, timeout=1.0, retries=5):
         self.kind, self.host, self.port = split_address(address)
@@ -176,7 +176,7 @@ class Controller:
 def main():
     parser = argparse.ArgumentParser(description="send one command to an rtpproxy command socket")
     parser.add_argument("--netns", help="network namespace to send from")
-    parser.add_argument("--timeout", type=float, default=1.0, help="seconds before a retransmission")
+    parser.add_argument("--timeout", type=float, default=1.0, help="seconds to a retransmission")
     parser.add_argument("--retries", type=int, default=2)
     parser.add_argument("socket", help="unix:PATH, cunix:PATH, udp:HOST:PORT or udp6:HOST:PORT")
     parser.add_argument("command", nargs="+")
