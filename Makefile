@@ -33,7 +33,7 @@ CONTROL_SRC := main.c supervisor.c loop.c listener.c job.c retrans.c rtpp_lex.c 
 RRCTL_SRC := rrctl.c
 
 # Unit tests: a name here is tests/unit/test_NAME.cc; test_NAME_OBJ names what it links.
-UNIT_TESTS := counters ring
+UNIT_TESTS := counters endpoint log config ring
 STRESS_TESTS := ring
 FUZZ_TARGETS :=
 # Scripts: tests/golden/NAME, tests/packets/NAME.py, tests/smoke/NAME.sh, tests/crash/NAME.py.
@@ -43,6 +43,11 @@ SMOKE_TESTS :=
 CRASH_TESTS :=
 
 test_counters_OBJ := common/counters.o
+test_endpoint_OBJ := common/endpoint.o
+test_log_OBJ := common/log.o
+CONFIG_OBJ := $(patsubst %.c,common/%.o,$(filter config%,$(COMMON_SRC))) common/endpoint.o common/log.o
+test_config_OBJ = $(CONFIG_OBJ)
+test_config_LIBS = $(COMMON_LIBS)
 test_ring_OBJ := common/ring.o
 stress_ring_OBJ := common/ring.o
 
