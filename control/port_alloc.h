@@ -21,11 +21,11 @@ struct port_alloc;
 
 struct port_alloc_params {
 	uint32_t n_addrs;
-	uint32_t port_min;           // even; first RTP port
-	uint32_t port_max;           // last port that may be used
+	uint32_t port_min; // even; first RTP port
+	uint32_t port_max; // last port that may be used
 	const uint8_t *bucket_owner; // worker of each of RR_N_BUCKETS buckets; NULL = all worker 0
-	uint64_t rest_ns;            // 0: a released pair is free at once
-	bool sequential;             // ascending with wrap-around, as rtpproxy -b
+	uint64_t rest_ns; // 0: a released pair is free at once
+	bool sequential; // ascending with wrap-around, as rtpproxy -b
 	// Random 32-bit numbers; NULL = the kernel's random source.
 	uint32_t (*random32)(void *arg);
 	void *random_arg;
@@ -38,7 +38,7 @@ struct port_alloc_stats {
 	uint32_t n_resting;
 	uint32_t n_taken;
 	uint64_t n_taken_early; // taken before their rest was over, because nothing else was left
-	uint64_t n_refused;     // asked for when every pair was taken
+	uint64_t n_refused; // asked for when every pair was taken
 };
 
 // Returns 0, -EINVAL (no address, no pair) or -ENOMEM.

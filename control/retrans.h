@@ -39,7 +39,9 @@ struct retrans_stats {
 	uint64_t n_bytes;
 };
 
-struct retrans *retrans_new(void);
+// on_gone (may be NULL) is told each cookie whose answered entry goes, so that the store can
+// follow.
+struct retrans *retrans_new(void (*on_gone)(void *arg, struct slice cookie), void *arg);
 void retrans_free(struct retrans *r);
 
 // Look a job's cookie up, and enter it as pending when it is new. The reply points into the cache
@@ -55,9 +57,9 @@ void retrans_finish(struct retrans *r, struct job *job);
 int retrans_put(struct retrans *r, struct slice cookie, struct slice reply, uint64_t received_ns,
 	uint64_t now_ns);
 
-// Drop the answered entries that are past their life; on_gone (may be NULL) is told each cookie.
-void retrans_purge(struct retrans *r, uint64_t now_ns,
-	void (*on_gone)(void *arg, struct slice cookie), void *arg);
+// Drop answered entries that are past their life. One that is served no more may stay a little
+// longer: the purge stops at the first young one.
+void retrans_purge(struct retrans *r, uint64_t now_ns);
 
 void retrans_get_stats(const struct retrans *r, struct retrans_stats *stats);
 

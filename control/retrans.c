@@ -1,0 +1,196 @@
+// SPDX-License-Identifier: BSD-2-Clause
+// Cookie to reply: a command that a controller sends again is answered again and never run twice.
+//
+// Entries stand in a hash table by cookie. The answered ones also stand in a list in the order of
+// their answers, which is nearly that of their age; what is out of order (a command that a slow
+// dataplane held up, what the store brought back) is found too old at the latest when it is looked
+// up, so the purge can stop at the first young entry and never walks the whole list.
+#include "retrans.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "job.h"
+#include "keyed_hash.h"
+
+#define HASH_FUNCTION(key, len, hash) ((hash) = (unsigned int)keyed_hash((key), (len)))
+#define HASH_NONFATAL_OOM 1
+#define uthash_nonfatal_oom(entry) ((entry)->cookie_len = 0)
+#include <uthash.h>
+#include <utlist.h>
+
+struct retrans_entry {
+	UT_hash_handle hh;
+	struct retrans_entry *prev; // list of answered entries, oldest first
+	struct retrans_entry *next;
+	uint64_t received_ns; // of the original command
+	struct job *job;      // pending: who runs it; NULL once answered
+	char *reply;          // answered: allocated apart, since its length is not known before
+	uint32_t reply_len;
+	uint32_t cookie_len; // 0: the hash table had no memory for the entry
+	char cookie[];
+};
+
+struct retrans {
+	struct retrans_entry *by_cookie;
+	struct retrans_entry *answered;
+	struct retrans_stats stats;
+	void (*on_gone)(void *arg, struct slice cookie);
+	void *on_gone_arg;
+};
+
+struct retrans *retrans_new(void (*on_gone)(void *arg, struct slice cookie), void *arg) {
+	struct retrans *r = calloc(1, sizeof(*r));
+
+	if (r) {
+		r->on_gone = on_gone;
+		r->on_gone_arg = arg;
+	}
+	return r;
+}
+
+static size_t entry_bytes(const struct retrans_entry *e) {
+	return sizeof(*e) + e->cookie_len + e->reply_len;
+}
+
+static void entry_drop(struct retrans *r, struct retrans_entry *e) {
+	HASH_DEL(r->by_cookie, e);
+	if (!e->job)
+		DL_DELETE(r->answered, e);
+	r->stats.n_entries--;
+	r->stats.n_bytes -= entry_bytes(e);
+	free(e->reply);
+	free(e);
+}
+
+void retrans_free(struct retrans *r) {
+	struct retrans_entry *e;
+	struct retrans_entry *next;
+
+	if (!r)
+		return;
+	HASH_ITER(hh, r->by_cookie, e, next) {
+		entry_drop(r, e);
+	}
+	free(r);
+}
+
+// An answered entry goes before the process does.
+static void entry_retire(struct retrans *r, struct retrans_entry *e) {
+	if (r->on_gone)
+		r->on_gone(r->on_gone_arg, (struct slice){e->cookie, e->cookie_len});
+	entry_drop(r, e);
+}
+
+static struct retrans_entry *entry_find(struct retrans *r, struct slice cookie) {
+	struct retrans_entry *e;
+
+	HASH_FIND(hh, r->by_cookie, cookie.p, cookie.len, e);
+	return e;
+}
+
+// A pending entry without a job yet.
+static struct retrans_entry *entry_new(struct retrans *r, struct slice cookie) {
+	struct retrans_entry *e = calloc(1, sizeof(*e) + cookie.len);
+
+	if (!e)
+		return NULL;
+	e->cookie_len = (uint32_t)cookie.len;
+	memcpy(e->cookie, cookie.p, cookie.len);
+	HASH_ADD_KEYPTR(hh, r->by_cookie, e->cookie, cookie.len, e);
+	if (e->cookie_len == 0) {
+		free(e);
+		return NULL;
+	}
+	r->stats.n_entries++;
+	r->stats.n_bytes += entry_bytes(e);
+	return e;
+}
+
+static void make_room(struct retrans *r) {
+	while (r->stats.n_bytes > RETRANS_MAX_BYTES && r->answered) {
+		entry_retire(r, r->answered);
+		r->stats.n_evicted++;
+	}
+}
+
+// Turn a pending entry into an answered one. Without memory the entry goes.
+static int entry_answer(struct retrans *r, struct retrans_entry *e, struct slice reply) {
+	char *copy = malloc(reply.len);
+
+	if (!copy) {
+		e->job = NULL;
+		DL_APPEND(r->answered, e);
+		entry_retire(r, e);
+		return -ENOMEM;
+	}
+	memcpy(copy, reply.p, reply.len);
+	e->reply = copy;
+	e->reply_len = (uint32_t)reply.len;
+	e->job = NULL;
+	r->stats.n_bytes += reply.len;
+	DL_APPEND(r->answered, e);
+	make_room(r);
+	return 0;
+}
+
+static bool past_life(uint64_t received_ns, uint64_t now_ns) {
+	return received_ns > now_ns || now_ns - received_ns > RETRANS_LIFE_NS;
+}
+
+enum retrans_verdict retrans_begin(
+	struct retrans *r, struct job *job, struct job **first, struct slice *reply) {
+	struct retrans_entry *e = entry_find(r, job->cookie);
+
+	if (e && !e->job && past_life(e->received_ns, job->received_ns)) {
+		entry_retire(r, e);
+		e = NULL;
+	}
+	if (e) {
+		r->stats.n_duplicates++;
+		*first = e->job;
+		*reply = (struct slice){e->reply, e->reply_len};
+		return e->job ? RETRANS_PENDING : RETRANS_ANSWERED;
+	}
+	e = entry_new(r, job->cookie);
+	if (!e)
+		return RETRANS_NO_MEMORY;
+	e->job = job;
+	e->received_ns = job->received_ns;
+	job->retrans = e;
+	return RETRANS_NEW;
+}
+
+void retrans_finish(struct retrans *r, struct job *job) {
+	struct retrans_entry *e = job->retrans;
+
+	if (!e)
+		return;
+	job->retrans = NULL;
+	entry_answer(r, e, (struct slice){job->reply, job->reply_len});
+}
+
+int retrans_put(struct retrans *r, struct slice cookie, struct slice reply, uint64_t received_ns,
+	uint64_t now_ns) {
+	struct retrans_entry *e;
+
+	if (past_life(received_ns, now_ns))
+		return -ESTALE;
+	if (entry_find(r, cookie))
+		return -EEXIST;
+	e = entry_new(r, cookie);
+	if (!e)
+		return -ENOMEM;
+	e->received_ns = received_ns;
+	return entry_answer(r, e, reply);
+}
+
+void retrans_purge(struct retrans *r, uint64_t now_ns) {
+	while (r->answered && past_life(r->answered->received_ns, now_ns))
+		entry_retire(r, r->answered);
+}
+
+void retrans_get_stats(const struct retrans *r, struct retrans_stats *stats) {
+	*stats = r->stats;
+}
