@@ -21,20 +21,20 @@ struct local_addr {
 	uint8_t addr[16] RR_CACHE_ALIGNED; // network order, IPv4 in the first four bytes
 	uint8_t l2_tail[12]; // Ethernet header behind the destination: source, tag if any,
 			     // EtherType
-	uint8_t l2_len;      // of the whole Ethernet header: 14 or 18
-	uint8_t family;      // enum rr_family
+	uint8_t l2_len; // of the whole Ethernet header: 14 or 18
+	uint8_t family; // enum rr_family
 	uint8_t realm;
-	uint8_t port;     // Ethernet port, configuration's index
+	uint8_t port; // Ethernet port, configuration's index
 	uint8_t checksum; // enum rr_checksum_mode, never RR_CHECKSUM_AUTO
 	uint8_t hop_limit;
 	uint16_t vlan; // 0 = untagged
-	uint32_t mtu;  // bytes of IP packet that the port takes
+	uint32_t mtu; // bytes of IP packet that the port takes
 };
 RR_STATIC_ASSERT(sizeof(struct local_addr) == RR_CACHE_LINE, "one line an address");
 
 struct addr_table_slot {
 	uint8_t addr[16];
-	uint32_t key;   // port, VLAN and family
+	uint32_t key; // port, VLAN and family
 	uint32_t index; // ADDR_NONE = free
 };
 

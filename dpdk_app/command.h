@@ -13,8 +13,8 @@
 struct command {
 	struct flow_table *table;
 	struct rr_ring *requests; // consumer side
-	struct rr_ring *replies;  // producer side
-	uint64_t *counters;       // RR_N_COUNTERS of port 0 of the worker's block
+	struct rr_ring *replies; // producer side
+	uint64_t *counters; // RR_N_COUNTERS of port 0 of the worker's block
 	uint64_t dp_generation;
 };
 

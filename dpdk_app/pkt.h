@@ -26,31 +26,31 @@
 // One packet. Which stage fills a field stands beside it; a stage reads only what earlier ones
 // fill.
 struct pkt {
-	struct rte_mbuf *m;    // worker
-	uint8_t *udp;          // parse: UDP header; its payload is behind it
-	struct rr_flow *flow;  // flow_table
-	uint8_t src[16];       // parse: source address, IPv4 in the first four bytes, the rest zero
-	uint32_t slot;         // parse: flow that belongs to the destination
-	uint16_t src_port_be;  // parse
-	uint16_t payload_len;  // parse: UDP payload, bytes
+	struct rte_mbuf *m; // worker
+	uint8_t *udp; // parse: UDP header; its payload is behind it
+	struct rr_flow *flow; // flow_table
+	uint8_t src[16]; // parse: source address, IPv4 in the first four bytes, the rest zero
+	uint32_t slot; // parse: flow that belongs to the destination
+	uint16_t src_port_be; // parse
+	uint16_t payload_len; // parse: UDP payload, bytes
 	uint16_t n_contiguous; // parse: bytes of payload that follow the UDP header in memory
-	uint16_t addr;         // parse: index of the local address that the packet came to
-	uint16_t vlan;         // parse: VLAN of arrival, 0 = untagged
-	uint16_t l3_len;       // parse: IP header with options or extension headers
-	uint8_t l2_len;        // parse: Ethernet header with tag
-	uint8_t family;        // parse: enum rr_family
-	uint8_t port;     // worker: Ethernet port of arrival, index into the configuration's ports
+	uint16_t addr; // parse: index of the local address that the packet came to
+	uint16_t vlan; // parse: VLAN of arrival, 0 = untagged
+	uint16_t l3_len; // parse: IP header with options or extension headers
+	uint8_t l2_len; // parse: Ethernet header with tag
+	uint8_t family; // parse: enum rr_family
+	uint8_t port; // worker: Ethernet port of arrival, index into the configuration's ports
 	uint8_t out_port; // rewrite: Ethernet port to leave by, same index
-	uint8_t owner;    // flow_table: worker to hand over to
+	uint8_t owner; // flow_table: worker to hand over to
 	uint8_t reserved[3];
 };
 RR_STATIC_ASSERT(sizeof(struct pkt) == RR_CACHE_LINE, "one line a packet");
 
 struct burst {
-	uint64_t now_ns;                     // worker: CLOCK_MONOTONIC, read once
+	uint64_t now_ns; // worker: CLOCK_MONOTONIC, read once
 	uint64_t (*counters)[RR_N_COUNTERS]; // worker: its own block of the region, by port of
 					     // arrival
-	uint32_t n;                          // packets in live
+	uint32_t n; // packets in live
 	uint32_t n_view;
 	uint32_t n_dropped;
 	uint32_t n_punted;

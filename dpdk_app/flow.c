@@ -1,0 +1,115 @@
+// SPDX-License-Identifier: BSD-2-Clause
+// Owner's writes to flows: remote address of a leg, and what follows from it for the peer's flow.
+//
+// Line 0 of a flow holds the whole outgoing rewrite, so that a packet reads its own flow alone. The
+// price is paid here: whenever a leg's remote changes, the flow of the other leg is brought in
+// line.
+#include "flow.h"
+
+#include <arpa/inet.h>
+#include <string.h>
+
+#include "crash_point.h"
+
+void flow_table_init(struct flow_table *t, const struct rr_region *r,
+	const struct addr_table *addrs, uint8_t self) {
+	*t = (struct flow_table){
+		.flows = r->flows,
+		.cold = r->cold,
+		.addrs = addrs,
+		.n_flows = r->n_flows,
+		.n_media_ports = r->n_media_ports,
+		.media_port_min = r->media_port_min,
+		.self = self,
+	};
+}
+
+void flow_store_addr(uint8_t to[16], const uint8_t from[16]) {
+	uint64_t __attribute__((may_alias)) *word = (void *)to;
+	uint64_t half[2];
+
+	memcpy(half, from, sizeof(half));
+	rr_store_relaxed(&word[0], half[0]);
+	rr_store_relaxed(&word[1], half[1]);
+}
+
+void flow_set_remote(struct rr_flow *f, const struct rr_endpoint *remote) {
+	flow_store_addr(f->remote, remote->addr);
+	rr_store_relaxed(&f->remote_port_be, remote->port_be);
+	rr_store_relaxed(&f->remote_family, remote->family);
+	rr_store_relaxed(&f->flags, (uint16_t)(f->flags | RR_FLOW_HAS_REMOTE));
+}
+
+void flow_get_remote(const struct rr_flow *f, struct rr_endpoint *remote) {
+	*remote = (struct rr_endpoint){
+		.port_be = f->remote_port_be,
+		.family = f->remote_family,
+	};
+	memcpy(remote->addr, f->remote, sizeof(remote->addr));
+}
+
+static bool flow_is_mine(const struct flow_table *t, const struct rr_flow *f) {
+	return rr_load_relaxed(&f->owner) == t->self &&
+	       (rr_load_relaxed(&f->flags) & RR_FLOW_INSTALLED);
+}
+
+bool flow_is_paired(const struct flow_table *t, uint32_t slot) {
+	const struct rr_flow *f = &t->flows[slot];
+	uint32_t peer;
+
+	if (!flow_is_mine(t, f))
+		return false;
+	peer = f->peer;
+	return peer < t->n_flows && flow_is_mine(t, &t->flows[peer]) && t->flows[peer].peer == slot;
+}
+
+static bool ipv4_can_send(const uint8_t a[4]) {
+	return a[0] != 0 && a[0] != 127 && a[0] < 224;
+}
+
+static bool ipv6_can_send(const uint8_t a[16]) {
+	static const uint8_t zero[15];
+
+	// Neither multicast, unspecified nor loopback.
+	return a[0] != 0xff && (memcmp(a, zero, sizeof(zero)) != 0 || a[15] > 1);
+}
+
+bool flow_can_send(const struct rr_endpoint *ep) {
+	if (ep->port_be == 0)
+		return false;
+	if (ep->family == RR_FAMILY_IPV4)
+		return ipv4_can_send(ep->addr);
+	return ep->family == RR_FAMILY_IPV6 && ipv6_can_send(ep->addr);
+}
+
+static void store_out(struct rr_flow *f, const struct rr_endpoint *to) {
+	flow_store_addr(f->out, to->addr);
+	rr_store_relaxed(&f->out_port_be, to->port_be);
+	rr_store_relaxed(&f->out_family, to->family);
+}
+
+void flow_refresh_out(struct flow_table *t, uint32_t slot) {
+	struct rr_flow *f = &t->flows[slot];
+	struct rr_endpoint to = {.family = RR_FAMILY_NONE};
+	bool paired = flow_is_paired(t, slot);
+	uint16_t flags = f->flags & (uint16_t)~RR_FLOW_HAS_OUT;
+
+	rr_flow_write_begin(f);
+	rr_store_relaxed(&f->nexthop, RR_NEXTHOP_NONE);
+	rr_crash_point(RR_CRASH_flow_update);
+	if (paired) {
+		const struct rr_flow *peer = &t->flows[f->peer];
+
+		if (peer->flags & RR_FLOW_HAS_REMOTE)
+			flow_get_remote(peer, &to);
+		// Media leaves from the peer's local address: a remote of the other family is no
+		// use.
+		if (to.family == flow_local(t, f->peer)->family && flow_can_send(&to))
+			flags |= RR_FLOW_HAS_OUT;
+		rr_store_relaxed(&f->out_addr, (uint16_t)(f->peer / t->n_media_ports));
+		rr_store_relaxed(&f->out_src_port_be, htons(flow_local_port(t, f->peer)));
+	}
+	store_out(f, &to);
+	rr_store_relaxed(&f->flags, flags);
+	rr_flow_write_end(f);
+}
