@@ -124,7 +124,7 @@ struct rr_config {
 	enum rr_learning learning;
 	uint32_t safe_learn_ms; // learning window of `safe` opens with the first packet
 	uint32_t safe_learn_packets; // and ends after so many packets at the latest
-	uint32_t safe_silence_ms; // the old source must be silent this long before a continuity move
+	uint32_t safe_silence_ms; // the old source is silent this long before a continuity move
 	uint8_t tos; // 0..255
 	uint8_t hop_limit;
 	bool asymmetric; // rtpproxy --force_asymmetric
@@ -155,6 +155,7 @@ int rr_config_load(struct rr_config *cfg, const char *path, FILE *err);
 void rr_config_print(const struct rr_config *cfg, FILE *out);
 
 // The family's part of a realm.
-const struct rr_net_config *rr_realm_net(const struct rr_realm_config *realm, enum rr_family family);
+const struct rr_net_config *rr_realm_net(
+	const struct rr_realm_config *realm, enum rr_family family);
 
 RR_END_DECLS

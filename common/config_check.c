@@ -23,9 +23,6 @@ static int check_cores(struct rr_config_reader *r) {
 		uint32_t core = cfg->worker_core[i];
 
 		entry(path, sizeof(path), "dataplane.cores", i, "");
-		if (core == cfg->main_core)
-			return rr_config_fail_at(
-				r, path, "is %u, expected another core than main_core", core);
 		for (uint32_t k = 0; k < i; k++) {
 			if (cfg->worker_core[k] == core)
 				return rr_config_fail_at(
@@ -61,10 +58,14 @@ static int check_ports(struct rr_config_reader *r) {
 	return 0;
 }
 
-static bool prefixes_overlap(const struct rr_net_config *a, const struct rr_net_config *b) {
+// Realms may share a link and its prefix; on one link two prefixes that share addresses would leave
+// open which gateway they are reached through.
+static bool prefixes_clash(const struct rr_net_config *a, const struct rr_net_config *b) {
 	uint32_t len = a->prefix_len < b->prefix_len ? a->prefix_len : b->prefix_len;
 
 	if (a->n_pool == 0 || b->n_pool == 0)
+		return false;
+	if (a->prefix_len == b->prefix_len)
 		return false;
 	if (memcmp(a->prefix.addr, b->prefix.addr, len / 8) != 0)
 		return false;
@@ -74,7 +75,7 @@ static bool prefixes_overlap(const struct rr_net_config *a, const struct rr_net_
 
 static int check_realm_pair(struct rr_config_reader *r, uint32_t i, uint32_t k) {
 	static const char expected[] =
-		"overlaps that of realm \"%s\", expected another prefix, port or vlan";
+		"overlaps that of realm \"%s\", expected the same prefix or another port or vlan";
 	const struct rr_realm_config *a = &r->cfg->realm[k];
 	const struct rr_realm_config *b = &r->cfg->realm[i];
 	char path[64];
@@ -84,12 +85,45 @@ static int check_realm_pair(struct rr_config_reader *r, uint32_t i, uint32_t k) 
 			"is \"%s\" again, expected another name", b->name);
 	if (a->port != b->port || a->vlan != b->vlan)
 		return 0;
-	if (prefixes_overlap(&a->ipv4, &b->ipv4))
+	if (prefixes_clash(&a->ipv4, &b->ipv4))
 		return rr_config_fail_at(r, entry(path, sizeof(path), "realms", i, ".ipv4.prefix"),
 			expected, a->name);
-	if (prefixes_overlap(&a->ipv6, &b->ipv6))
+	if (prefixes_clash(&a->ipv6, &b->ipv6))
 		return rr_config_fail_at(r, entry(path, sizeof(path), "realms", i, ".ipv6.prefix"),
 			expected, a->name);
+	return 0;
+}
+
+static bool is_pool_addr(const struct rr_config *cfg, const struct rr_endpoint *ep) {
+	for (uint32_t i = 0; i < cfg->n_addrs; i++) {
+		if (cfg->addr[i].family == ep->family &&
+			memcmp(cfg->addr[i].addr, ep->addr, sizeof(ep->addr)) == 0)
+			return true;
+	}
+	return false;
+}
+
+// A next hop is another host.
+static int check_next_hops(struct rr_config_reader *r, uint32_t i, enum rr_family family) {
+	const struct rr_net_config *net = rr_realm_net(&r->cfg->realm[i], family);
+	const char *name = family == RR_FAMILY_IPV6 ? "ipv6" : "ipv4";
+	char addr[RR_ENDPOINT_STRLEN];
+	char path[128];
+
+	snprintf(path, sizeof(path), "realms.[%u].%s.gateway", i, name);
+	if (net->gateway.family != RR_FAMILY_NONE && is_pool_addr(r->cfg, &net->gateway))
+		return rr_config_fail_at(r, path,
+			"is %s of a pool, expected another host's address",
+			rr_endpoint_format_addr(&net->gateway, addr, sizeof(addr)));
+	for (uint32_t k = 0; k < net->n_neighbours; k++) {
+		const struct rr_endpoint *ep = &net->neighbours[k].addr;
+
+		snprintf(path, sizeof(path), "realms.[%u].%s.neighbours.[%u].address", i, name, k);
+		if (is_pool_addr(r->cfg, ep))
+			return rr_config_fail_at(r, path,
+				"is %s of a pool, expected another host's address",
+				rr_endpoint_format_addr(ep, addr, sizeof(addr)));
+	}
 	return 0;
 }
 
@@ -110,6 +144,9 @@ static int check_realms(struct rr_config_reader *r) {
 				entry(path, sizeof(path), "ports", realm->port, ".mtu"),
 				"is %u, expected at least %d for IPv6 of realm \"%s\"", port->mtu,
 				MIN_MTU_IPV6, realm->name);
+		rc = check_next_hops(r, i, RR_FAMILY_IPV4);
+		if (rc == 0)
+			rc = check_next_hops(r, i, RR_FAMILY_IPV6);
 		for (uint32_t k = 0; rc == 0 && k < i; k++)
 			rc = check_realm_pair(r, i, k);
 	}

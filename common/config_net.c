@@ -292,9 +292,6 @@ static int read_on_link(struct rr_config_reader *r, const config_setting_t *s,
 	if (!is_inside(net, ep) && !is_link_local(ep))
 		return rr_config_fail(r, s, "is \"%s\", expected an address inside %s", text,
 			format_prefix(net, prefix, sizeof(prefix)));
-	if (is_pool_addr(r->cfg, ep))
-		return rr_config_fail(
-			r, s, "is \"%s\" of a pool, expected another host's address", text);
 	return 0;
 }
 

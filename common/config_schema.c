@@ -10,9 +10,9 @@
 	.offset = offsetof(struct strct, field), .size = FIELD_SIZE(strct, field)
 #define FIELD_SIZE(strct, field) sizeof(((struct strct *)0)->field)
 #define TEXT(strct, field) FIELD(strct, field), .max = FIELD_SIZE(strct, field) - 1
-#define LIST(strct, field, n_field)                                                   \
+#define LIST(strct, field, n_field) \
 	.offset = offsetof(struct strct, field), .size = FIELD_SIZE(strct, field[0]), \
-	.n_offset = offsetof(struct strct, n_field),                                  \
+	.n_offset = offsetof(struct strct, n_field), \
 	.max = FIELD_SIZE(strct, field) / FIELD_SIZE(strct, field[0])
 #define TABLE(rows) \
 	{ rows, RR_ARRAY_LEN(rows) }
@@ -84,7 +84,7 @@ static const struct rr_option dataplane_rows[] = {
 		.min = 1,
 		.help = "processor cores, one worker on each; isolated ones (isolcpus, nohz_full)"},
 	{"main_core", &rr_type_uint, FIELD(rr_config, main_core), .fallback = "0", .max = 1023,
-		.help = "core of the slow path: ARP, ND, ICMP, upkeep; not one of cores"},
+		.help = "core of the slow path: ARP, ND, ICMP, upkeep; better not one of cores"},
 	{"poll", &rr_type_choice, FIELD(rr_config, poll), .fallback = "\"busy\"",
 		.choices = poll_modes,
 		.help = "adaptive workers sleep up to 200 us when idle, busy ones never"},
@@ -214,8 +214,8 @@ static const struct rr_option control_rows[] = {
 	{"sockets", &rr_type_sockets, LIST(rr_config, socket, n_sockets),
 		.fallback = "[ \"unix:/var/run/rtpproxy.sock\" ]", .min = 1,
 		.help = "unix:PATH (one command a connection), cunix:PATH (a command a line), "
-			"udp:HOST[:PORT], udp6:HOST[:PORT]; PORT is 22222 when left out, HOST may "
-			"be *"},
+			"or udp:, udp6:, tcp: or tcp6: before HOST[:PORT]; HOST may be *, PORT is "
+			"22222"},
 	{"socket_mode", &rr_type_mode, FIELD(rr_config, socket_mode), .fallback = "\"0660\"",
 		.max = 0777, .help = "permissions of UNIX sockets, octal"},
 	{"notify", &rr_type_targets, LIST(rr_config, notify, n_notify), .fallback = "[ ]",

@@ -54,8 +54,8 @@ struct rr_option_choice {
 struct rr_option {
 	const char *name;
 	const struct rr_option_type *type;
-	size_t offset;   // of the field in its struct
-	size_t size;     // of the field, or of one element of a list
+	size_t offset; // of the field in its struct
+	size_t size; // of the field, or of one element of a list
 	size_t n_offset; // list: of the uint32_t that counts the elements
 	// default as it would be written in the file; NULL: the option must be given; "": may be
 	// left out and then has no value
@@ -65,10 +65,10 @@ struct rr_option {
 	const char *unit;
 	const char *help;
 	const struct rr_option_choice *choices; // NULL at the end
-	const struct rr_option_table *table;    // group, list of groups
+	const struct rr_option_table *table; // group, list of groups
 };
 
-extern const struct rr_option_table rr_config_table;     // the whole file
+extern const struct rr_option_table rr_config_table; // the whole file
 extern const struct rr_option_table rr_config_net_table; // a realm's ipv4 or ipv6
 
 // What may stand there and what does when nothing does: "ms, 1..60000, default 500". Returns buf.

@@ -10,7 +10,7 @@
 #include "config_schema.h"
 
 #define DEFAULT_PORT 22222
-#define SOCKET_SYNTAX "unix:PATH, cunix:PATH, udp:HOST[:PORT] or udp6:HOST[:PORT]"
+#define SOCKET_SYNTAX "unix:PATH, cunix:PATH, or udp:, udp6:, tcp: or tcp6: before HOST[:PORT]"
 #define TARGET_SYNTAX "unix:PATH, tcp:HOST:PORT or tcp:%%CC_SELF%%:PORT"
 #define SELF "%%CC_SELF%%"
 
@@ -50,21 +50,28 @@ static bool format_host(
 	return true;
 }
 
+// An IPv6 address may stand in brackets.
+static bool format_bracketed(
+	const char *host, size_t len, enum rr_family family, char *buf, size_t size) {
+	if (family == RR_FAMILY_IPV6 && len > 2 && host[0] == '[' && host[len - 1] == ']')
+		return format_host(host + 1, len - 2, family, buf, size);
+	return format_host(host, len, family, buf, size);
+}
+
 // The port is what follows the last colon, when what stands before it is an address. Only
 // otherwise the whole is one: "::1:9000" is port 9000 of ::1.
-static bool format_udp(const char *text, enum rr_family family, char *out) {
-	const char *kind = family == RR_FAMILY_IPV6 ? "udp6" : "udp";
+static bool format_inet(const char *kind, const char *text, enum rr_family family, char *out) {
 	const char *colon = strrchr(text, ':');
 	unsigned long port = DEFAULT_PORT;
 	char host[64];
 
 	if (colon == NULL || !parse_port(colon + 1, &port) ||
-		!format_host(text, (size_t)(colon - text), family, host, sizeof(host))) {
+		!format_bracketed(text, (size_t)(colon - text), family, host, sizeof(host))) {
 		port = DEFAULT_PORT;
-		if (!format_host(text, strlen(text), family, host, sizeof(host)))
+		if (!format_bracketed(text, strlen(text), family, host, sizeof(host)))
 			return false;
 	}
-	snprintf(out, RR_PATH_LEN, "%s:%s:%lu", kind, host, port);
+	snprintf(out, RR_PATH_LEN, "%s%s:%lu", kind, host, port);
 	return true;
 }
 
@@ -76,16 +83,26 @@ static bool format_path(const char *kind, const char *path, char *out) {
 }
 
 static bool format_socket(const char *text, char *out) {
-	const char *rest;
+	static const struct {
+		const char *prefix;
+		enum rr_family family; // none: a path
+	} kinds[] = {
+		{"udp:", RR_FAMILY_IPV4},
+		{"udp6:", RR_FAMILY_IPV6},
+		{"tcp:", RR_FAMILY_IPV4},
+		{"tcp6:", RR_FAMILY_IPV6},
+		{"cunix:", RR_FAMILY_NONE},
+		{"unix:", RR_FAMILY_NONE},
+	};
 
-	if ((rest = after(text, "udp:")) != NULL)
-		return format_udp(rest, RR_FAMILY_IPV4, out);
-	if ((rest = after(text, "udp6:")) != NULL)
-		return format_udp(rest, RR_FAMILY_IPV6, out);
-	if ((rest = after(text, "cunix:")) != NULL)
-		return format_path("cunix:", rest, out);
-	if ((rest = after(text, "unix:")) != NULL)
-		return format_path("unix:", rest, out);
+	for (size_t i = 0; i < RR_ARRAY_LEN(kinds); i++) {
+		const char *rest = after(text, kinds[i].prefix);
+
+		if (rest != NULL && kinds[i].family == RR_FAMILY_NONE)
+			return format_path(kinds[i].prefix, rest, out);
+		if (rest != NULL)
+			return format_inet(kinds[i].prefix, rest, kinds[i].family, out);
+	}
 	return format_path("unix:", text, out);
 }
 

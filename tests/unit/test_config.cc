@@ -265,11 +265,14 @@ INSTANTIATE_TEST_SUITE_P(Config, MediaRange,
 TEST(Config, SocketsAreBroughtIntoOneSpelling) {
 	static const char *const expected[] = {"unix:/run/a", "unix:/run/b", "cunix:/run/c",
 		"udp:0.0.0.0:22222", "udp:127.0.0.1:5000", "udp6:::1:9000", "udp6:::1:22222",
-		"udp6:2001:db8::7:22222", "udp6::::22222"};
+		"udp6:2001:db8::7:22222", "udp6::::22222", "tcp:0.0.0.0:7", "tcp6:::1:22222",
+		"udp6:2001:db8::1:5"};
 	Loaded l = load(changed("[ \"unix:/tmp/x\" ]",
 		"[ \"/run/a\", \"unix:/run/b\", \"cunix:/run/c\", \"udp:*\", "
 		"\"udp:127.0.0.1:5000\", "
-		"\"udp6:::1:9000\", \"udp6:::1\", \"udp6:2001:db8:0:0:0:0:0:7\", \"udp6:*\" ]"));
+		"\"udp6:::1:9000\", \"udp6:::1\", \"udp6:2001:db8:0:0:0:0:0:7\", \"udp6:*\", "
+		"\"tcp:0.0.0.0:7\", "
+		"\"tcp6:[::1]\", \"udp6:[2001:db8::1]:5\" ]"));
 
 	ASSERT_EQ(l.rc, 0) << l.err;
 	ASSERT_EQ(l.cfg->n_sockets, RR_ARRAY_LEN(expected));
@@ -303,6 +306,21 @@ TEST(Config, SmallPrefixesHaveNoReservedAddresses) {
 TEST(Config, Ipv6GatewayMayBeLinkLocal) {
 	Loaded l = load(changed("prefix = \"2001:db8::/64\";",
 		"prefix = \"2001:db8::/64\"; gateway = \"fe80::1\";"));
+
+	EXPECT_EQ(l.rc, 0) << l.err;
+}
+
+TEST(Config, RealmsMayShareALinkAndItsPrefix) {
+	Loaded l = load(changed("\"int\"; port = \"b\";\n   ipv4 = { prefix = \"198.19.0.0/24\"; "
+				"pool = [ \"198.19.0.10\" ]",
+		"\"int\"; port = \"a\";\n   ipv4 = { prefix = \"198.18.0.0/24\"; "
+		"pool = [ \"198.18.0.40\" ]"));
+
+	EXPECT_EQ(l.rc, 0) << l.err;
+}
+
+TEST(Config, SlowPathMayShareAWorkersCore) {
+	Loaded l = load(changed("cores = [ 1, 2 ]", "cores = [ 1, 0 ]; main_core = 0"));
 
 	EXPECT_EQ(l.rc, 0) << l.err;
 }
@@ -519,8 +537,12 @@ static const Refusal refusals[] = {
 		"8: realms[0].ipv4.gateway is \"198.18.1.1\", expected an address inside "
 		"198.18.0.0/24"},
 	{"\"198.18.0.1\"", "\"198.18.0.11\"",
-		"8: realms[0].ipv4.gateway is \"198.18.0.11\" of a pool, expected another host's "
+		"8: realms[0].ipv4.gateway is 198.18.0.11 of a pool, expected another host's "
 		"address"},
+	{"\"198.18.0.2\"", "\"198.18.0.12\"",
+		"10: realms[0].ipv4.neighbours[0].address is 198.18.0.12 of a pool, expected "
+		"another "
+		"host's address"},
 	{"\"198.18.0.2\"", "\"198.18.1.2\"",
 		"10: realms[0].ipv4.neighbours[0].address is \"198.18.1.2\", expected an address "
 		"inside "
@@ -588,36 +610,58 @@ static const Refusal refusals[] = {
 		"addresses"},
 
 	// sockets and targets
-	{"unix:/tmp/x", "tcp:127.0.0.1:5",
-		"17: control.sockets[0] is \"tcp:127.0.0.1:5\", expected unix:PATH, cunix:PATH, "
-		"udp:HOST[:PORT] or udp6:HOST[:PORT]"},
+	{"unix:/tmp/x", "sctp:127.0.0.1:5",
+		"17: control.sockets[0] is \"sctp:127.0.0.1:5\", "
+		"expected unix:PATH, cunix:PATH, or udp:, udp6:, tcp: or tcp6: before "
+		"HOST[:PORT]"},
 	{"unix:/tmp/x", "unix:tmp/x",
-		"17: control.sockets[0] is \"unix:tmp/x\", expected unix:PATH, cunix:PATH, "
-		"udp:HOST[:PORT] or udp6:HOST[:PORT]"},
+		"17: control.sockets[0] is \"unix:tmp/x\", "
+		"expected unix:PATH, cunix:PATH, or udp:, udp6:, tcp: or tcp6: before "
+		"HOST[:PORT]"},
 	{"unix:/tmp/x", "udp:localhost",
-		"17: control.sockets[0] is \"udp:localhost\", expected unix:PATH, cunix:PATH, "
-		"udp:HOST[:PORT] or udp6:HOST[:PORT]"},
+		"17: control.sockets[0] is \"udp:localhost\", "
+		"expected unix:PATH, cunix:PATH, or udp:, udp6:, tcp: or tcp6: before "
+		"HOST[:PORT]"},
 	{"unix:/tmp/x", "udp:127.0.0.1:65536",
-		"17: control.sockets[0] is \"udp:127.0.0.1:65536\", expected unix:PATH, "
-		"cunix:PATH, "
-		"udp:HOST[:PORT] or udp6:HOST[:PORT]"},
+		"17: control.sockets[0] is \"udp:127.0.0.1:65536\", "
+		"expected unix:PATH, cunix:PATH, or udp:, udp6:, tcp: or tcp6: before "
+		"HOST[:PORT]"},
 	{"unix:/tmp/x", "udp:127.0.0.1:0",
-		"17: control.sockets[0] is \"udp:127.0.0.1:0\", expected unix:PATH, cunix:PATH, "
-		"udp:HOST[:PORT] or udp6:HOST[:PORT]"},
+		"17: control.sockets[0] is \"udp:127.0.0.1:0\", "
+		"expected unix:PATH, cunix:PATH, or udp:, udp6:, tcp: or tcp6: before "
+		"HOST[:PORT]"},
 	{"unix:/tmp/x", "udp::5",
-		"17: control.sockets[0] is \"udp::5\", expected unix:PATH, cunix:PATH, "
-		"udp:HOST[:PORT] "
-		"or udp6:HOST[:PORT]"},
+		"17: control.sockets[0] is \"udp::5\", "
+		"expected unix:PATH, cunix:PATH, or udp:, udp6:, tcp: or tcp6: before "
+		"HOST[:PORT]"},
 	{"unix:/tmp/x", "udp6:127.0.0.1:5",
-		"17: control.sockets[0] is \"udp6:127.0.0.1:5\", expected unix:PATH, cunix:PATH, "
-		"udp:HOST[:PORT] or udp6:HOST[:PORT]"},
+		"17: control.sockets[0] is \"udp6:127.0.0.1:5\", "
+		"expected unix:PATH, cunix:PATH, or udp:, udp6:, tcp: or tcp6: before "
+		"HOST[:PORT]"},
+	{"unix:/tmp/x", "udp6:[::1",
+		"17: control.sockets[0] is \"udp6:[::1\", "
+		"expected unix:PATH, cunix:PATH, or udp:, udp6:, tcp: or tcp6: before "
+		"HOST[:PORT]"},
+	{"unix:/tmp/x", "udp:[127.0.0.1]:5",
+		"17: control.sockets[0] is \"udp:[127.0.0.1]:5\", "
+		"expected unix:PATH, cunix:PATH, or udp:, udp6:, tcp: or tcp6: before "
+		"HOST[:PORT]"},
+	{"unix:/tmp/x", "tcp:",
+		"17: control.sockets[0] is \"tcp:\", "
+		"expected unix:PATH, cunix:PATH, or udp:, udp6:, tcp: or tcp6: before "
+		"HOST[:PORT]"},
+	{"unix:/tmp/x", "tcp6:127.0.0.1",
+		"17: control.sockets[0] is \"tcp6:127.0.0.1\", "
+		"expected unix:PATH, cunix:PATH, or udp:, udp6:, tcp: or tcp6: before "
+		"HOST[:PORT]"},
 	{"unix:/tmp/x",
-		"/0123456789/0123456789/0123456789/0123456789/0123456789/0123456789/"
-		"0123456789/0123456789/0123456789/01234567",
+		"/0123456789/0123456789/0123456789/0123456789/0123456789"
+		"/0123456789/0123456789/0123456789/0123456789/01234567",
 		"17: control.sockets[0] is "
-		"\"/0123456789/0123456789/0123456789/0123456789/0123456789/"
-		"0123456789/0123456789/0123456789/0123456789/01234567\", expected unix:PATH, "
-		"cunix:PATH, udp:HOST[:PORT] or udp6:HOST[:PORT]"},
+		"\"/0123456789/0123456789/0123456789/0123456789/0123456789"
+		"/0123456789/0123456789/0123456789/0123456789/01234567\", "
+		"expected unix:PATH, cunix:PATH, or udp:, udp6:, tcp: or tcp6: before "
+		"HOST[:PORT]"},
 	{"\"unix:/tmp/x\"", "\"unix:/tmp/x\", \"/tmp/x\"",
 		"17: control.sockets[1] is \"/tmp/x\" again, expected each once"},
 	{"control = {", "control = { notify = [ \"tcp:127.0.0.1\" ];",
@@ -636,8 +680,6 @@ static const Refusal refusals[] = {
 		"tcp:%%CC_SELF%%:PORT"},
 
 	// what options must be to each other
-	{"cores = [ 1, 2 ]", "cores = [ 1, 0 ]",
-		"1: dataplane.cores[1] is 0, expected another core than main_core"},
 	{"cores = [ 1, 2 ]", "cores = [ 2, 1, 2 ]",
 		"1: dataplane.cores[2] is 2 again, expected each core once"},
 	{"{ name = \"b\"; device = \"net_null1\"; }",
@@ -666,15 +708,13 @@ static const Refusal refusals[] = {
 	{"\"int\"; port = \"b\";\n   ipv4 = { prefix = \"198.19.0.0/24\"; pool = [ \"198.19.0.10\"",
 		"\"int\"; port = \"a\";\n   ipv4 = { prefix = \"198.18.0.0/15\"; pool = [ "
 		"\"198.19.0.10\"",
-		"14: realms[1].ipv4.prefix overlaps that of realm \"ext\", expected another "
-		"prefix, port "
-		"or vlan"},
+		"14: realms[1].ipv4.prefix overlaps that of realm \"ext\", expected the same "
+		"prefix or another port or vlan"},
 	{"\"int\"; port = \"b\";\n   ipv4 = { prefix = \"198.19.0.0/24\"; pool = [ \"198.19.0.10\"",
 		"\"int\"; port = \"a\";\n   ipv6 = { prefix = \"2001:db8::/61\"; pool = [ "
 		"\"2001:db8::9\"",
-		"14: realms[1].ipv6.prefix overlaps that of realm \"ext\", expected another "
-		"prefix, port "
-		"or vlan"},
+		"14: realms[1].ipv6.prefix overlaps that of realm \"ext\", expected the same "
+		"prefix or another port or vlan"},
 	{"device = \"net_null0\";", "device = \"net_null0\"; mtu = 1279;",
 		"3: ports[0].mtu is 1279, expected at least 1280 for IPv6 of realm \"ext\""},
 	{"port_max = 65000", "port_max = 35000",
