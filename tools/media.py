@@ -253,8 +253,11 @@ class Stream:
         return {name[2:]: getattr(self, name) for name in names if getattr(self, name)}
 
 
-def play(streams, rate=1.0, linger_s=2.0):
-    """Send every stream on time and take what arrives; return when all is in or linger_s passed."""
+def play(streams, rate=1.0, linger_s=2.0, stop=lambda: False):
+    """Send every stream on time and take what arrives; return when all is in or linger_s passed.
+
+    stop() true ends the sending early.
+    """
     poll = select.epoll()
     by_fd = {}
     for stream in streams:
@@ -270,6 +273,8 @@ def play(streams, rate=1.0, linger_s=2.0):
             due[1].send()
             due = next(schedule, None)
             now = time.monotonic() - start
+        if stop():
+            due = None
         if due is None:
             done_at = done_at or now
             if now > done_at + linger_s or not any(s.n_received < s.n_sent for s in streams):
