@@ -1,0 +1,152 @@
+// SPDX-License-Identifier: BSD-2-Clause
+// How control's store lies on disk: written by control, read by control and rrctl.
+//
+// An LMDB environment (a folder) with the databases below. The row of a session is
+//
+//	fixed part | retired pairs | bases | texts
+//
+// Addresses are written as such and realms by name, never as indexes, so that a changed
+// configuration finds them again. Integers are in host order: the store stays on its host. Times
+// are CLOCK_MONOTONIC of the boot that the meta row names.
+#pragma once
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "compiler.h"
+#include "endpoint.h"
+#include "flow_totals.h"
+
+RR_BEGIN_DECLS
+
+// Databases. The keys of all but the meta row are uint64_t (MDB_INTEGERKEY) in order of creation.
+#define RR_STORE_META "meta" // one row, under the key "meta": struct rr_store_meta
+#define RR_STORE_SESSIONS "sessions" // id -> struct rr_session_record
+#define RR_STORE_COOKIES "cookies" // number -> struct rr_store_cookie
+#define RR_STORE_OUTBOX "outbox" // number -> struct rr_store_notice
+#define RR_STORE_N_DBS 4
+
+#define RR_STORE_LAYOUT 1
+#define RR_STORE_COUNTERS 64 // as control/stats.h counts them
+
+struct rr_store_meta {
+	uint32_t layout; // RR_STORE_LAYOUT
+	uint32_t epoch; // of the control that wrote it
+	uint8_t boot_id[16];
+	uint64_t written_ns;
+	uint64_t next_uid; // of legs and sessions
+	uint64_t next_notice;
+	uint64_t next_cookie;
+	uint64_t counters[RR_STORE_COUNTERS];
+};
+
+// Cookie and the reply sent for it, both of which follow.
+struct rr_store_cookie {
+	uint64_t received_ns; // the command
+	uint32_t cookie_len;
+	uint32_t reply_len;
+};
+
+// A timeout notice that waits for its delivery; target and tag follow.
+struct rr_store_notice {
+	uint64_t created_unix_ms;
+	uint32_t controller; // IPv4 address for the wildcard target, network order
+	uint16_t socket_len;
+	uint16_t tag_len;
+};
+
+struct rr_text {
+	const char *p; // not terminated by zero
+	size_t len;
+};
+
+#define RR_SESSION_RECORD_LAYOUT 1
+
+enum rr_session_record_text {
+	RR_RECORD_CALLID,
+	RR_RECORD_REALM_CALLEE, // by leg
+	RR_RECORD_REALM_CALLER,
+	RR_RECORD_FROM_TAG, // from here on as control's enum session_text
+	RR_RECORD_NOTIFY_SOCKET,
+	RR_RECORD_NOTIFY_TAG,
+	RR_RECORD_CODECS_CALLEE,
+	RR_RECORD_CODECS_CALLER,
+	RR_RECORD_N_TEXTS
+};
+
+enum rr_session_record_flag {
+	RR_RECORD_ENDING = 1 << 0,
+	RR_RECORD_STRONG = 1 << 1,
+	RR_RECORD_WAS_COMPLETE = 1 << 2,
+};
+
+enum rr_session_record_leg_flag {
+	RR_RECORD_LEG_ASYMMETRIC = 1 << 0,
+	RR_RECORD_LEG_WEAK = 1 << 1,
+	RR_RECORD_LEG_ON_HOLD = 1 << 2,
+	RR_RECORD_LEG_TTL_TOLD = 1 << 3,
+	RR_RECORD_LEG_EXACT = 1 << 4, // local address is one of the pool and no other
+};
+
+struct rr_session_record_pair {
+	struct rr_endpoint local; // address and RTP port; family NONE = no ports
+	uint64_t uid;
+};
+
+struct rr_session_record_learned {
+	struct rr_endpoint remote;
+	uint32_t latch_ssrc;
+	uint16_t latch_seq;
+	uint16_t flags; // RR_SET_LEARNED and its kin
+};
+
+struct rr_session_record_leg {
+	struct rr_session_record_pair pair;
+	struct rr_endpoint signalled;
+	struct rr_session_record_learned learned[2]; // RTP, RTCP
+	uint64_t refreshed_ns;
+	uint32_t version;
+	uint32_t ttl_s;
+	uint32_t resize_ms;
+	uint32_t n_holds;
+	struct rr_endpoint exact; // with RR_RECORD_LEG_EXACT
+	uint8_t family;
+	uint8_t tos;
+	uint16_t flags; // enum rr_session_record_leg_flag
+	uint32_t reserved;
+};
+
+struct rr_session_record_retired {
+	struct rr_session_record_pair pair;
+	uint32_t leg;
+	uint32_t reserved;
+};
+
+struct rr_session_record {
+	uint32_t layout; // RR_SESSION_RECORD_LAYOUT
+	uint32_t flags; // enum rr_session_record_flag
+	uint64_t id;
+	uint64_t created_ns;
+	uint64_t created_unix_ms;
+	uint32_t notify_addr;
+	uint16_t owner_port;
+	uint8_t n_retired;
+	uint8_t n_bases; // 0, or 4: leg 0 RTP, RTCP, leg 1 RTP, RTCP
+	uint16_t text_len[RR_RECORD_N_TEXTS];
+	struct rr_session_record_leg leg[2];
+};
+
+#define RR_RECORD_MAX_RETIRED UINT8_MAX
+
+// A record with everything in it found and checked. Points into the record.
+struct rr_session_record_view {
+	const struct rr_session_record *fixed;
+	const struct rr_session_record_retired *retired;
+	const struct rr_flow_totals *bases;
+	struct rr_text text[RR_RECORD_N_TEXTS];
+};
+
+// Returns 0, or -EPROTO when the bytes are no record of this layout.
+int rr_session_record_view(struct rr_session_record_view *view, const void *record, size_t size);
+
+RR_END_DECLS
