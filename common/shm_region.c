@@ -68,6 +68,19 @@ static int boot_id_read(uint8_t id[16]) {
 	return n == 16 ? 0 : -EPROTO;
 }
 
+uint64_t rr_region_size(const struct rr_config *cfg) {
+	uint64_t n_media_ports = cfg->media_port_max - cfg->media_port_min + 1;
+	struct layout l;
+
+	layout_compute(&l, cfg->n_addrs, cfg->n_workers, cfg->n_addrs * n_media_ports);
+	return l.size;
+}
+
+void rr_bucket_owners(uint8_t *bucket_owner, uint32_t n_workers) {
+	for (uint32_t i = 0; i < RR_N_BUCKETS; i++)
+		bucket_owner[i] = (uint8_t)(i % n_workers);
+}
+
 // The part of the header that is written once, as this configuration wants it; region_id and size
 // stay zero.
 static int header_fill(struct rr_shm_header *h, const struct rr_config *cfg) {
@@ -93,8 +106,7 @@ static int header_fill(struct rr_shm_header *h, const struct rr_config *cfg) {
 		.flows_offset = l.flows,
 		.cold_offset = l.cold,
 	};
-	for (uint32_t i = 0; i < RR_N_BUCKETS; i++)
-		h->bucket_owner[i] = (uint8_t)(i % cfg->n_workers);
+	rr_bucket_owners(h->bucket_owner, cfg->n_workers);
 	for (uint32_t i = 0; i < cfg->n_ports; i++)
 		memcpy(h->port_name[i], cfg->port[i].name, RR_PORT_NAME_LEN);
 	return boot_id_read(h->boot_id);

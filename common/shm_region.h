@@ -40,6 +40,12 @@ enum rr_lock {
 // Path of the region for a configuration: on cfg->hugepage_dir when set, else on cfg->run_dir.
 void rr_region_path(const struct rr_config *cfg, char *buf, size_t size);
 
+// Bytes of the region that a configuration needs, before rounding to pages of a hugetlbfs.
+uint64_t rr_region_size(const struct rr_config *cfg);
+
+// Worker of each of the RR_N_BUCKETS buckets.
+void rr_bucket_owners(uint8_t *bucket_owner, uint32_t n_workers);
+
 // Take a role's lock on <run_dir>/lock and keep it until the process ends. Returns a descriptor, or
 // -EBUSY with the holder's pid in *holder, or another negative errno.
 int rr_region_lock(const char *run_dir, enum rr_lock role, int *holder);
