@@ -1,9 +1,12 @@
 // SPDX-License-Identifier: BSD-2-Clause
 // The one list of dataplane counters and drop reasons: name, kind, unit and help text.
 //
-// Counted per worker and Ethernet port of arrival. In each dataplane generation
+// Counted per worker and Ethernet port: tx_packets, tx_bytes, generated and drop_tx_full at the port
+// of departure, all others at the port of arrival. In each dataplane generation
 //	received + generated = sent + delivered + sum of drops + held
-// where held is what still sits in a ring or buffer; rrctl and the packet tests check it.
+// over the sum of all ports, workers and the main thread. held is what still sits in a ring or
+// buffer; a worker adds what it puts there and subtracts what it takes out, so that only the sum is
+// a level. rrctl and the packet tests check the equation.
 #pragma once
 
 #include <stdint.h>
@@ -43,6 +46,11 @@ enum rr_counter_kind {
 	X(relatched, INFO, "events", "a stream's settled source was moved") \
 	X(polls_empty, INFO, "polls", "turns of the loop that found no packet") \
 	X(polls_full, INFO, "polls", "receive bursts that were full") \
+	X(dev_rx_missed, INFO, "packets", "packets the device lost because its queues were full") \
+	X(dev_rx_nombuf, INFO, "packets", "packets the device lost for want of buffers") \
+	X(dev_rx_errors, INFO, "packets", "packets the device found damaged") \
+	X(dev_tx_errors, INFO, "packets", "packets the device failed to send") \
+	X(neighbour_full, INFO, "events", "next hops not taken in because the table was full") \
 	X(drop_rx_short, DROP, "packets", "shorter than an Ethernet header") \
 	X(drop_rx_segments, DROP, "packets", "headers spread over buffers that do not fit into one") \
 	X(drop_eth_dst, DROP, "packets", "unicast to a MAC address that is not the port's") \
