@@ -8,19 +8,22 @@
 #include <rte_config.h>
 #include <rte_ether.h>
 
+#include "atomic.h"
 #include "config.h"
 
 struct rte_mempool;
+struct steering_plan;
 
 struct port {
 	const struct rr_port_config *cfg;
-	uint16_t id;   // ethdev
+	uint16_t id; // ethdev
 	uint16_t n_rx; // queue q is polled by worker q % n_workers
 	uint16_t n_tx; // one a worker
-	uint32_t mtu;  // bytes of IP packet
+	uint32_t mtu; // bytes of IP packet
 	struct rte_ether_addr mac;
 	enum rr_checksum_mode checksum; // how UDP checksums are written; never RR_CHECKSUM_AUTO
-	bool rx_udp_checksum;           // the device tells whether a UDP checksum is right
+	bool rx_udp_checksum; // the device tells whether a UDP checksum is right
+	struct steering_plan *plan; // NULL while the port is not configured
 	uint32_t started; // writer: main, with release; readers: workers, with acquire
 };
 
@@ -29,4 +32,35 @@ struct port_set {
 	uint32_t n;
 	struct port port[RR_MAX_PORTS];
 	uint8_t index_of[RTE_MAX_ETHPORTS]; // ethdev id -> index
+	struct rte_mempool *pool; // every packet buffer of the process
 };
+
+// Make the buffer pool and configure every device of the configuration, without starting one.
+// bucket_owner: RR_N_BUCKETS workers. Returns 0 or a negative errno, having said why.
+int port_set_open(struct port_set *set, const struct rr_config *cfg, const uint8_t *bucket_owner);
+
+// Start one device; workers then poll it. Its link may take a while longer.
+int port_start(struct port *port);
+
+// Wait, bounded, until the links of all started devices are up, and tell of those that are not.
+void port_set_wait_links(const struct port_set *set);
+
+// Stop what was started, close all.
+void port_set_close(struct port_set *set);
+
+static inline bool port_is_started(const struct port *port) {
+	return rr_load_acquire(&port->started); // pairs with the release in port_start
+}
+
+// What a driver needs that its device information does not tell.
+struct port_driver {
+	const char *name;
+	bool partial_checksums; // packets of local kernel senders arrive with half a checksum
+	bool all_queues; // queues exist whether they are polled or not
+	const char *tx_queues_hint; // how to get more transmit queues
+};
+const struct port_driver *port_driver_find(const char *name);
+
+// What `wanted` becomes on a device. Returns 0, or -ENOTSUP for an offload that it does not have.
+int port_checksum_mode(enum rr_checksum_mode wanted, const struct port_driver *driver,
+	bool can_offload, enum rr_checksum_mode *mode);
