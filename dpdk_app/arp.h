@@ -14,7 +14,7 @@ struct arp_message {
 	uint16_t op; // RTE_ARP_OP_REQUEST or RTE_ARP_OP_REPLY
 	struct rte_ether_addr sender_mac;
 	struct rte_ether_addr target_mac; // all zero in a request
-	uint8_t sender_ip[4];             // network byte order; 0.0.0.0 in a probe (RFC 5227 1.1)
+	uint8_t sender_ip[4]; // network byte order; 0.0.0.0 in a probe (RFC 5227 1.1)
 	uint8_t target_ip[4];
 };
 

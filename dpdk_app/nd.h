@@ -17,12 +17,12 @@
 #define ND_LEN (sizeof(struct rte_ipv6_hdr) + 24 + 8)
 
 struct nd_message {
-	uint8_t type;   // ND_SOLICITATION or ND_ADVERTISEMENT
+	uint8_t type; // ND_SOLICITATION or ND_ADVERTISEMENT
 	bool solicited; // advertisement: answers a solicitation
-	bool override;  // advertisement: replaces what is known
+	bool override; // advertisement: replaces what is known
 	bool has_mac;
 	struct rte_ether_addr
-		mac;     // source (solicitation) or target (advertisement) link-layer address
+		mac; // source (solicitation) or target (advertisement) link-layer address
 	uint8_t src[16]; // of the IPv6 header; :: in duplicate address detection
 	uint8_t dst[16];
 	uint8_t target[16];

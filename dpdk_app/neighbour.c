@@ -23,12 +23,12 @@
 #define HANDLE_INDEX_MASK 0xffffU
 
 #define PROBE_INTERVAL_NS RR_NS_PER_S // RETRANS_TIMER, RFC 4861 10
-#define PROBES_AT_FULL_PACE 3         // then each pause doubles
+#define PROBES_AT_FULL_PACE 3 // then each pause doubles
 #define PROBE_PAUSE_MAX_NS (32 * RR_NS_PER_S)
-#define UNICAST_PROBES 3              // MAX_UNICAST_SOLICIT, RFC 4861 10; RFC 1122 2.3.2.1 for ARP
-#define VERIFY_PROBES 6               // then the MAC is no longer used
+#define UNICAST_PROBES 3 // MAX_UNICAST_SOLICIT, RFC 4861 10; RFC 1122 2.3.2.1 for ARP
+#define VERIFY_PROBES 6 // then the MAC is no longer used
 #define REFRESH_NS (20 * RR_NS_PER_S) // a used entry is asked for again
-#define IDLE_NS (60 * RR_NS_PER_S)    // an unused entry is given up
+#define IDLE_NS (60 * RR_NS_PER_S) // an unused entry is given up
 #define ANSWER_WINDOW_NS (3 * RR_NS_PER_S) // an answer later than that was not asked for
 
 RR_STATIC_ASSERT(sizeof(struct neighbour_key) == 20, "a key is its bytes, a multiple of four");

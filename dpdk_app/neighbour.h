@@ -20,7 +20,7 @@
 #include "compiler.h"
 #include "config.h"
 
-#define NEIGHBOUR_MAX 8192   // entries; a full table is counted and refuses new ones
+#define NEIGHBOUR_MAX 8192 // entries; a full table is counted and refuses new ones
 #define NEIGHBOUR_WISHES 256 // wishes of one worker that wait for the main thread
 
 struct rte_hash;
@@ -28,18 +28,18 @@ struct rte_ring;
 
 struct neighbour_key {
 	uint8_t addr[16]; // network byte order, IPv4 in the first four bytes, the rest zero
-	uint8_t family;   // enum rr_family
+	uint8_t family; // enum rr_family
 	uint8_t realm;
 	uint16_t reserved; // zero: keys are compared as bytes
 };
 
 enum neighbour_state {
 	NEIGHBOUR_FREE,
-	NEIGHBOUR_STATIC,    // from the configuration
+	NEIGHBOUR_STATIC, // from the configuration
 	NEIGHBOUR_RESOLVING, // no MAC, being asked for
 	NEIGHBOUR_REACHABLE, // confirmed lately
 	NEIGHBOUR_VERIFYING, // MAC still in use, being asked for again
-	NEIGHBOUR_DYING,     // out of the hash, position not yet given back
+	NEIGHBOUR_DYING, // out of the hash, position not yet given back
 };
 
 // What workers see of an entry.
@@ -52,14 +52,14 @@ struct neighbour_slot {
 // What the main thread alone sees.
 struct neighbour_entry {
 	struct neighbour_key key;
-	uint8_t state;         // enum neighbour_state
-	uint8_t n_probes;      // since the state began
-	bool pinned;           // a gateway: kept although nobody uses it
+	uint8_t state; // enum neighbour_state
+	uint8_t n_probes; // since the state began
+	bool pinned; // a gateway: kept although nobody uses it
 	uint64_t confirmed_ns; // last answer
-	uint64_t used_ns;      // last use seen
-	uint64_t probed_ns;    // last question
-	uint64_t next_ns;      // next question is due
-	uint64_t died_epoch;   // NEIGHBOUR_DYING: workers' epoch at that moment
+	uint64_t used_ns; // last use seen
+	uint64_t probed_ns; // last question
+	uint64_t next_ns; // next question is due
+	uint64_t died_epoch; // NEIGHBOUR_DYING: workers' epoch at that moment
 };
 
 struct neighbour_table {
@@ -69,9 +69,9 @@ struct neighbour_table {
 	struct neighbour_entry *entries;
 	uint32_t n_positions;
 	uint32_t n_workers;
-	uint64_t epoch;                          // see neighbour_epoch_next
+	uint64_t epoch; // see neighbour_epoch_next
 	struct rte_ring *wishes[RR_MAX_WORKERS]; // worker -> main, by value: struct neighbour_key
-	uint64_t *n_full;                        // counter for refused entries
+	uint64_t *n_full; // counter for refused entries
 };
 
 // A worker's way in.

@@ -1,0 +1,100 @@
+// SPDX-License-Identifier: BSD-2-Clause
+// The rings between workers and their accounts.
+#include "handoff.h"
+
+#include <errno.h>
+#include <stdio.h>
+
+#include <rte_mbuf.h>
+#include <rte_ring.h>
+
+int handoff_mesh_create(struct handoff_mesh *mesh, uint32_t n_workers) {
+	*mesh = (struct handoff_mesh){.n_workers = n_workers};
+	for (uint32_t from = 0; from < n_workers; from++)
+		for (uint32_t to = 0; to < n_workers; to++) {
+			char name[RTE_RING_NAMESIZE];
+
+			if (from == to)
+				continue;
+			snprintf(name, sizeof(name), "hand-%u-%u", from, to);
+			mesh->ring[from][to] = rte_ring_create(
+				name, HANDOFF_RING, SOCKET_ID_ANY, RING_F_SP_ENQ | RING_F_SC_DEQ);
+			if (!mesh->ring[from][to]) {
+				handoff_mesh_free(mesh);
+				return -ENOMEM;
+			}
+		}
+	return 0;
+}
+
+static void ring_free(struct rte_ring *ring) {
+	void *m;
+
+	if (!ring)
+		return;
+	while (rte_ring_sc_dequeue(ring, &m) == 0)
+		rte_pktmbuf_free(m);
+	rte_ring_free(ring);
+}
+
+void handoff_mesh_free(struct handoff_mesh *mesh) {
+	for (uint32_t from = 0; from < mesh->n_workers; from++)
+		for (uint32_t to = 0; to < mesh->n_workers; to++)
+			ring_free(mesh->ring[from][to]);
+	*mesh = (struct handoff_mesh){0};
+}
+
+// One run of packets for the same owner.
+static void run_send(struct handoff *h, struct burst *b, uint32_t first, uint32_t n) {
+	uint32_t owner = b->handed[first]->owner;
+	struct rte_ring *ring = owner < h->mesh->n_workers ? h->mesh->ring[h->self][owner] : NULL;
+	void *m[BURST_MAX];
+	uint32_t n_sent = 0;
+
+	for (uint32_t i = 0; i < n; i++)
+		m[i] = b->handed[first + i]->m;
+	if (ring)
+		n_sent = rte_ring_sp_enqueue_burst(ring, m, n, NULL);
+	for (uint32_t i = 0; i < n; i++) {
+		const struct pkt *p = b->handed[first + i];
+
+		if (i < n_sent) {
+			pkt_count(b, p, RR_C_handoff_out, 1);
+			pkt_count(b, p, RR_C_held, 1);
+		} else {
+			// An owner that is no other worker is left over from a region that is gone.
+			pkt_drop(b, p, ring ? RR_C_drop_handoff_full : RR_C_drop_handoff_stale);
+		}
+	}
+}
+
+void handoff_send(struct handoff *h, struct burst *b) {
+	uint32_t n;
+
+	for (uint32_t first = 0; first < b->n_handed; first += n) {
+		for (n = 1; first + n < b->n_handed; n++)
+			if (b->handed[first + n]->owner != b->handed[first]->owner)
+				break;
+		run_send(h, b, first, n);
+	}
+	b->n_handed = 0;
+}
+
+uint32_t handoff_receive(struct handoff *h, uint32_t from, struct burst *b) {
+	struct rte_ring *ring = h->mesh->ring[from][h->self];
+	void *m[BURST_MAX];
+	uint32_t n;
+
+	if (!ring)
+		return 0;
+	n = rte_ring_sc_dequeue_burst(ring, m, BURST_MAX, NULL);
+	for (uint32_t i = 0; i < n; i++) {
+		struct rte_mbuf *mbuf = m[i];
+		uint8_t port = h->ports->index_of[mbuf->port];
+
+		pkt_add(b, mbuf, port);
+		rr_add_relaxed(&h->counters[port][RR_C_handoff_in], UINT64_C(1));
+		rr_add_relaxed(&h->counters[port][RR_C_held], (uint64_t)-1);
+	}
+	return n;
+}

@@ -1,0 +1,42 @@
+// SPDX-License-Identifier: BSD-2-Clause
+// Packets that arrived on another worker's core are passed to the flow's owner, one ring for each
+// ordered pair of workers, so that every ring has one producer and one consumer and keeps the
+// order of a flow.
+//
+// `held` of a worker's counters goes up when it puts a packet into a ring and down when it takes
+// one out; only the sum over all blocks is the number of packets in rings.
+#pragma once
+
+#include <stdint.h>
+
+#include "pkt.h"
+#include "port.h"
+
+#define HANDOFF_RING 1024 // packets between two workers
+
+struct rte_ring;
+
+// All rings, [from][to]; the diagonal is empty.
+struct handoff_mesh {
+	uint32_t n_workers;
+	struct rte_ring *ring[RR_MAX_WORKERS][RR_MAX_WORKERS];
+};
+
+// One a worker.
+struct handoff {
+	const struct handoff_mesh *mesh;
+	const struct port_set *ports;
+	uint64_t (*counters)[RR_N_COUNTERS]; // of this worker
+	uint32_t self;
+};
+
+int handoff_mesh_create(struct handoff_mesh *mesh, uint32_t n_workers);
+
+// Free rings and the packets in them.
+void handoff_mesh_free(struct handoff_mesh *mesh);
+
+// Pass on the burst's `handed` list. What finds its ring full is drop_handoff_full.
+void handoff_send(struct handoff *h, struct burst *b);
+
+// Fill the burst with what worker `from` passed to this one. Returns the number of packets.
+uint32_t handoff_receive(struct handoff *h, uint32_t from, struct burst *b);

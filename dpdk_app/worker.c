@@ -1,0 +1,181 @@
+// SPDX-License-Identifier: BSD-2-Clause
+// The loop of a worker, and what it does when there is nothing to do.
+#include "worker.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <sys/prctl.h>
+#include <time.h>
+
+#include <rte_mbuf.h>
+#include <rte_pause.h>
+#include <rte_ring.h>
+
+#include "clock.h"
+#include "log.h"
+#include "punt.h"
+
+#define IDLE_TURNS 64 // turns without work before the first nap
+#define NAP_FIRST_NS 5000 // doubled from nap to nap
+#define NAP_LONGEST_NS 150000 // with the kernel's own delay below 200 us
+#define INJECT_BURST 32
+
+// One burst down the line. Each stage leaves in it what the next one is to see.
+static void relay_line(struct worker *w) {
+	struct burst *b = &w->burst;
+
+	parse_burst(w->parse, b);
+	flow_table_burst(&w->table, b);
+	relay_burst(&w->relay, b);
+	rewrite_burst(&w->rewrite, b);
+	io_tx(&w->io, b);
+
+	handoff_send(&w->handoff, b);
+	punt_send(w->punt, b);
+	rte_pktmbuf_free_bulk(b->dropped, b->n_dropped);
+}
+
+static uint32_t receive(struct worker *w, uint64_t now_ns) {
+	uint32_t n_all = 0;
+
+	for (uint32_t q = 0; q < w->io.n_rx; q++) {
+		burst_reset(&w->burst, now_ns, w->counters, false);
+		if (io_rx(&w->io, q, &w->burst) == 0)
+			continue;
+		n_all += w->burst.n;
+		relay_line(w);
+	}
+	return n_all;
+}
+
+static uint32_t take_over(struct worker *w, uint64_t now_ns) {
+	uint32_t n_all = 0;
+
+	for (uint32_t from = 0; from < w->n_workers; from++) {
+		burst_reset(&w->burst, now_ns, w->counters, true);
+		if (handoff_receive(&w->handoff, from, &w->burst) == 0)
+			continue;
+		n_all += w->burst.n;
+		relay_line(w);
+	}
+	return n_all;
+}
+
+// Frames that the slow path made leave through worker 0.
+static uint32_t send_injected(struct worker *w, uint64_t now_ns) {
+	void *m[INJECT_BURST];
+	uint32_t n;
+
+	if (!w->inject)
+		return 0;
+	n = rte_ring_sc_dequeue_burst(w->inject, m, INJECT_BURST, NULL);
+	for (uint32_t i = 0; i < n; i++)
+		io_tx_generated(&w->io, m[i], now_ns);
+	return n;
+}
+
+// Every nap is at most twice the time without work so far, and the first packet ends them all.
+static void nap(uint32_t n_idle_turns) {
+	uint32_t n_naps = n_idle_turns - IDLE_TURNS;
+	long ns = n_naps < 5 ? NAP_FIRST_NS << n_naps : NAP_LONGEST_NS;
+	struct timespec length = {.tv_nsec = ns};
+
+	nanosleep(&length, NULL);
+}
+
+static void upkeep(struct worker *w, uint32_t n_done) {
+	if (n_done > 0) {
+		w->n_idle_turns = 0;
+		return;
+	}
+	rr_add_relaxed(&w->counters[0][RR_C_polls_empty], UINT64_C(1));
+	if (w->n_idle_turns < UINT32_MAX)
+		w->n_idle_turns++;
+	if (w->naps && w->n_idle_turns > IDLE_TURNS)
+		nap(w->n_idle_turns);
+	else
+		rte_pause();
+}
+
+int worker_run(void *arg) {
+	struct worker *w = arg;
+
+	// Naps end on time, not up to the default slack of 50 us later.
+	prctl(PR_SET_TIMERSLACK, 1000UL, 0UL, 0UL, 0UL);
+	while (!rr_load_relaxed(w->stop)) {
+		uint64_t now_ns = rr_now_ns();
+		uint32_t n_done;
+
+		// pairs with the acquire in the main thread's workers_turned
+		rr_store_release(&w->n_turns, w->n_turns + 1);
+		n_done = receive(w, now_ns);
+		n_done += take_over(w, now_ns);
+		n_done += send_injected(w, now_ns);
+		n_done += command_burst(&w->command, now_ns, WORKER_COMMANDS);
+		io_flush(&w->io, now_ns);
+		upkeep(w, n_done);
+	}
+	return 0;
+}
+
+// A broken index is repaired by attaching: the ring is then empty, and counted.
+static void rings_attach(struct worker *w, struct rr_shm_worker *shm) {
+	int broken = 0;
+
+	broken += rr_ring_attach_consumer(&w->requests, &shm->request_ring, shm->request_slots,
+			  RR_REQUEST_RING_SLOTS, sizeof(struct rr_request)) < 0;
+	broken += rr_ring_attach_producer(&w->replies, &shm->reply_ring, shm->reply_slots,
+			  RR_REPLY_RING_SLOTS, sizeof(struct rr_reply)) < 0;
+	broken += rr_ring_attach_producer(&w->events, &shm->event_ring, shm->event_slots,
+			  RR_EVENT_RING_SLOTS, sizeof(struct rr_event)) < 0;
+	rr_add_relaxed(&w->counters[0][RR_C_ring_broken], (uint64_t)broken);
+	if (broken)
+		rr_warn("worker", "%u: ring indexes were impossible and are reset n=%d", w->index,
+			broken);
+}
+
+static void stages_init(struct worker *w, const struct worker_setup *s) {
+	const struct rr_config *cfg = s->cfg;
+
+	w->parse = s->parse;
+	flow_table_init(&w->table, s->region, s->addrs, (uint8_t)w->index);
+	w->relay = (struct relay){
+		.table = &w->table,
+		.events = &w->events,
+		.safe_learn_ns = cfg->safe_learn_ms * RR_NS_PER_MS,
+		.safe_silence_ns = cfg->safe_silence_ms * RR_NS_PER_MS,
+		.safe_learn_packets = cfg->safe_learn_packets,
+	};
+	w->neighbours = neighbour_view(s->neighbours, w->index);
+	w->rewrite = (struct rewrite){.table = &w->table, .neighbours = &w->neighbours};
+	w->handoff = (struct handoff){
+		.mesh = s->mesh, .ports = s->ports, .counters = w->counters, .self = w->index};
+	w->command = (struct command){
+		.table = &w->table,
+		.requests = &w->requests,
+		.replies = &w->replies,
+		.counters = w->counters[0],
+		.dp_generation = s->region->header->dp_generation,
+	};
+}
+
+int worker_init(struct worker *w, const struct worker_setup *s, uint32_t index) {
+	struct rr_shm_worker *shm = &s->region->workers[index];
+
+	*w = (struct worker){
+		.index = index,
+		.n_workers = s->cfg->n_workers,
+		.counters = shm->counters,
+		.punt = s->punt[index],
+		.inject = index == 0 ? s->inject : NULL,
+		.naps = s->cfg->poll == RR_POLL_ADAPTIVE,
+		.stop = s->stop,
+	};
+	rings_attach(w, shm);
+	stages_init(w, s);
+	return io_init(&w->io, s->ports, (uint16_t)index, s->cfg->n_workers, w->counters);
+}
+
+void worker_fini(struct worker *w) {
+	io_fini(&w->io);
+}
