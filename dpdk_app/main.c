@@ -1,0 +1,386 @@
+// SPDX-License-Identifier: BSD-2-Clause
+// rtprelay-dp: start-up as one table, the main thread's loop, and the way down in reverse.
+#include <errno.h>
+#include <getopt.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+#include <rte_launch.h>
+#include <rte_malloc.h>
+
+#include "addr_table.h"
+#include "atomic.h"
+#include "clock.h"
+#include "config.h"
+#include "eal.h"
+#include "handoff.h"
+#include "log.h"
+#include "neighbour.h"
+#include "port.h"
+#include "punt.h"
+#include "shm_region.h"
+#include "upkeep.h"
+#include "worker.h"
+
+#define PROGRAM "rtprelay-dp"
+#define EXIT_REFUSED 1 // could not start, or lost a part on the way
+#define EXIT_MISUSE 2
+#define MAIN_NAP_NS 1000000 // at most so long until ARP, ND and echo are answered
+#define HELP \
+	"usage: " PROGRAM " -c FILE [--check | --print] [-- EAL ARGUMENT...]\n" \
+	"  -c, --config FILE  configuration\n" \
+	"      --check        validate the configuration and exit\n" \
+	"      --print        write what is in effect and exit\n" \
+	"  -h, --help         this text\n" \
+	"Arguments behind -- go to DPDK's EAL, after those of the configuration.\n" \
+	"Exit status: 0 stopped by SIGTERM or SIGINT, 1 could not start, 2 misuse.\n"
+
+struct dataplane {
+	struct rr_config cfg;
+	int n_eal_args; // of the command line
+	char **eal_args;
+	int lock_fd;
+	struct rr_region region;
+	uint8_t bucket_owner[RR_N_BUCKETS];
+	struct port_set ports;
+	struct addr_table addrs;
+	struct parse parse;
+	struct neighbour_table neighbours;
+	struct handoff_mesh mesh;
+	struct punt punt;
+	struct worker *workers;
+	struct upkeep upkeep;
+	uint32_t stop; // writer: main; readers: workers
+};
+
+static struct dataplane dp;
+static uint32_t signalled; // writer: the signal handler
+
+static void on_signal(int number RR_UNUSED) {
+	rr_store_relaxed(&signalled, 1U);
+}
+
+// ---- start-up steps
+
+static int signals_init(void) {
+	struct sigaction stop = {.sa_handler = on_signal};
+	struct sigaction ignore = {.sa_handler = SIG_IGN};
+
+	if (sigaction(SIGTERM, &stop, NULL) < 0 || sigaction(SIGINT, &stop, NULL) < 0 ||
+		sigaction(SIGPIPE, &ignore, NULL) < 0)
+		return -errno;
+	return 0;
+}
+
+static int lock_init(void) {
+	int holder;
+
+	dp.lock_fd = rr_region_lock(dp.cfg.run_dir, RR_LOCK_DATAPLANE, &holder);
+	if (dp.lock_fd == -EBUSY)
+		rr_err("main", "another dataplane runs on %s pid=%d", dp.cfg.run_dir, holder);
+	else if (dp.lock_fd < 0)
+		rr_err("main", "cannot lock %s/lock: %s", dp.cfg.run_dir, strerror(-dp.lock_fd));
+	return dp.lock_fd < 0 ? dp.lock_fd : 0;
+}
+
+static void lock_fini(void) {
+	close(dp.lock_fd);
+}
+
+static int eal_step_init(void) {
+	return eal_start(&dp.cfg, dp.n_eal_args, dp.eal_args);
+}
+
+// Devices before the region: a device that is missing must not cost the calls of an old region.
+static int ports_init(void) {
+	rr_bucket_owners(dp.bucket_owner, dp.cfg.n_workers);
+	return port_set_open(&dp.ports, &dp.cfg, dp.bucket_owner);
+}
+
+static void ports_fini(void) {
+	port_set_close(&dp.ports);
+}
+
+static int region_init(void) {
+	char path[RR_PATH_LEN * 2];
+	bool adopted;
+	int ret;
+
+	rr_region_path(&dp.cfg, path, sizeof(path));
+	ret = rr_region_create(&dp.region, &dp.cfg, path, &adopted);
+	if (ret < 0) {
+		rr_err("main", "cannot make the region %s of %llu MB: %s", path,
+			(unsigned long long)(rr_region_size(&dp.cfg) >> 20), strerror(-ret));
+		return ret;
+	}
+	rr_info("main", "region %s %s flows=%u size_mb=%llu generation=%llu", path,
+		adopted ? "adopted" : "created", dp.region.n_flows,
+		(unsigned long long)(dp.region.size >> 20),
+		(unsigned long long)dp.region.header->dp_generation);
+	return 0;
+}
+
+// A dataplane that ran leaves the calls in place; one that did not come up is down.
+static void region_fini(void) {
+	uint32_t state = dp.region.header->dp_state;
+
+	// pairs with the acquire of those who look at the state
+	rr_store_release(&dp.region.header->dp_state,
+		(uint32_t)(state == RR_DP_RUNNING ? RR_DP_STOPPED : RR_DP_DOWN));
+	rr_region_detach(&dp.region);
+}
+
+static uint64_t (*main_counters(void))[RR_N_COUNTERS] {
+	return dp.region.workers[dp.cfg.n_workers].counters;
+}
+
+static int neighbours_init(void) {
+	int ret = neighbour_init(&dp.neighbours, &dp.cfg, dp.cfg.n_workers,
+		&main_counters()[0][RR_C_neighbour_full]);
+
+	if (ret < 0)
+		rr_err("main", "cannot make the table of next hops: %s", strerror(-ret));
+	return ret;
+}
+
+static void neighbours_fini(void) {
+	neighbour_fini(&dp.neighbours);
+}
+
+static int tables_init(void) {
+	int ret = addr_table_build(&dp.addrs, &dp.cfg, &dp.ports);
+
+	if (ret < 0) {
+		rr_err("main", "cannot make the table of local addresses: %s", strerror(-ret));
+		return ret;
+	}
+	dp.parse = (struct parse){
+		.addrs = &dp.addrs,
+		.flows = dp.region.flows,
+		.media_port_min = dp.region.media_port_min,
+		.n_media_ports = dp.region.n_media_ports,
+	};
+	for (uint32_t p = 0; p < dp.ports.n; p++)
+		memcpy(dp.parse.mac[p], dp.ports.port[p].mac.addr_bytes, RTE_ETHER_ADDR_LEN);
+	return 0;
+}
+
+static int rings_init(void) {
+	int ret = handoff_mesh_create(&dp.mesh, dp.cfg.n_workers);
+
+	dp.punt = (struct punt){
+		.cfg = &dp.cfg,
+		.addrs = &dp.addrs,
+		.ports = &dp.ports,
+		.neighbours = &dp.neighbours,
+		.counters = main_counters(),
+		.n_workers = dp.cfg.n_workers,
+	};
+	if (ret == 0) {
+		ret = punt_open(&dp.punt, rr_now_ns());
+		if (ret < 0)
+			handoff_mesh_free(&dp.mesh);
+	}
+	if (ret < 0)
+		rr_err("main", "no memory for rings: %s", strerror(-ret));
+	return ret;
+}
+
+static void rings_fini(void) {
+	punt_close(&dp.punt);
+	handoff_mesh_free(&dp.mesh);
+}
+
+static void workers_free(void) {
+	for (uint32_t w = 0; w < dp.cfg.n_workers; w++)
+		worker_fini(&dp.workers[w]);
+	free(dp.workers);
+}
+
+static int workers_init(void) {
+	const struct worker_setup setup = {
+		.cfg = &dp.cfg,
+		.region = &dp.region,
+		.ports = &dp.ports,
+		.addrs = &dp.addrs,
+		.parse = &dp.parse,
+		.neighbours = &dp.neighbours,
+		.mesh = &dp.mesh,
+		.punt = dp.punt.in,
+		.inject = dp.punt.inject,
+		.stop = &dp.stop,
+	};
+	int ret = 0;
+
+	dp.workers = aligned_alloc(RR_CACHE_LINE, dp.cfg.n_workers * sizeof(*dp.workers));
+	if (!dp.workers)
+		return -ENOMEM;
+	memset(dp.workers, 0, dp.cfg.n_workers * sizeof(*dp.workers));
+	for (uint32_t w = 0; ret == 0 && w < dp.cfg.n_workers; w++)
+		ret = worker_init(&dp.workers[w], &setup, w);
+	if (ret < 0)
+		workers_free();
+	return ret;
+}
+
+static int upkeep_init(void) {
+	dp.upkeep = (struct upkeep){
+		.cfg = &dp.cfg,
+		.region = &dp.region,
+		.ports = &dp.ports,
+		.neighbours = &dp.neighbours,
+		.punt = &dp.punt,
+		.workers = dp.workers,
+		.counters = main_counters(),
+	};
+	return upkeep_ports_start(&dp.upkeep, rr_now_ns());
+}
+
+static void threads_fini(void) {
+	rr_store_relaxed(&dp.stop, 1U);
+	rte_eal_mp_wait_lcore();
+}
+
+static int threads_init(void) {
+	for (uint32_t w = 0; w < dp.cfg.n_workers; w++) {
+		int ret = rte_eal_remote_launch(worker_run, &dp.workers[w], eal_worker_lcore(w));
+
+		if (ret < 0) {
+			rr_err("main", "worker %u does not start: %s", w, strerror(-ret));
+			threads_fini();
+			return ret;
+		}
+	}
+	return 0;
+}
+
+static int state_init(void) {
+	rr_store_relaxed(&dp.region.header->dp_heartbeat_ns, rr_now_ns());
+	// pairs with the acquire of those who look at the state
+	rr_store_release(&dp.region.header->dp_state, (uint32_t)RR_DP_RUNNING);
+	rr_info("main", "running pid=%d workers=%u ports=%u addresses=%u", (int)getpid(),
+		dp.cfg.n_workers, dp.cfg.n_ports, dp.cfg.n_addrs);
+	return 0;
+}
+
+// In this order up, in reverse down. A step without fini leaves nothing behind.
+static const struct {
+	const char *name;
+	int (*init)(void);
+	void (*fini)(void);
+} steps[] = {
+	{"signals", signals_init, NULL},
+	{"lock", lock_init, lock_fini},
+	{"eal", eal_step_init, eal_stop},
+	{"ports", ports_init, ports_fini},
+	{"region", region_init, region_fini},
+	{"neighbours", neighbours_init, neighbours_fini},
+	{"tables", tables_init, NULL},
+	{"rings", rings_init, rings_fini},
+	{"workers", workers_init, workers_free},
+	{"threads", threads_init, threads_fini},
+	{"upkeep", upkeep_init, NULL},
+	{"state", state_init, NULL},
+};
+
+// ---- the main thread
+
+static void run(void) {
+	const struct timespec length = {.tv_nsec = MAIN_NAP_NS};
+
+	while (!rr_load_relaxed(&signalled)) {
+		uint64_t now_ns = rr_now_ns();
+		uint32_t n = punt_poll(&dp.punt, now_ns);
+
+		upkeep_turn(&dp.upkeep, now_ns);
+		if (n == 0)
+			nanosleep(&length, NULL);
+	}
+	rr_info("main", "stopping, calls are kept");
+}
+
+static int start_and_run(void) {
+	size_t n = 0;
+	int ret = 0;
+
+	while (n < RR_ARRAY_LEN(steps)) {
+		ret = steps[n].init();
+		if (ret < 0)
+			break;
+		n++;
+	}
+	if (ret == 0)
+		run();
+	else
+		rr_err("main", "start failed step=%s error=%s", steps[n].name, strerror(-ret));
+	while (n-- > 0)
+		if (steps[n].fini)
+			steps[n].fini();
+	return ret;
+}
+
+// ---- the command line
+
+struct options {
+	const char *config;
+	bool check;
+	bool print;
+};
+
+static int options_parse(struct options *o, int argc, char **argv) {
+	static const struct option longs[] = {
+		{"config", required_argument, NULL, 'c'},
+		{"check", no_argument, NULL, 'k'},
+		{"print", no_argument, NULL, 'p'},
+		{"help", no_argument, NULL, 'h'},
+		{0},
+	};
+	int c;
+
+	while ((c = getopt_long(argc, argv, "+c:h", longs, NULL)) != -1) {
+		switch (c) {
+		case 'c':
+			o->config = optarg;
+			break;
+		case 'k':
+			o->check = true;
+			break;
+		case 'p':
+			o->print = true;
+			break;
+		case 'h':
+			fputs(HELP, stdout);
+			exit(EXIT_SUCCESS);
+		default:
+			return -EINVAL;
+		}
+	}
+	// What follows must have been introduced by --.
+	if (optind < argc && strcmp(argv[optind - 1], "--") != 0)
+		return -EINVAL;
+	dp.n_eal_args = argc - optind;
+	dp.eal_args = argv + optind;
+	return o->config ? 0 : -EINVAL;
+}
+
+int main(int argc, char **argv) {
+	struct options o = {0};
+
+	rr_log_init(PROGRAM, RR_LOG_INFO);
+	if (options_parse(&o, argc, argv) < 0) {
+		fputs(HELP, stderr);
+		return EXIT_MISUSE;
+	}
+	if (rr_config_load(&dp.cfg, o.config, stderr) < 0)
+		return EXIT_REFUSED;
+	if (o.print)
+		rr_config_print(&dp.cfg, stdout);
+	if (o.check || o.print)
+		return EXIT_SUCCESS;
+	rr_log_init(PROGRAM, (enum rr_log_level)dp.cfg.log_level);
+	return start_and_run() < 0 ? EXIT_REFUSED : EXIT_SUCCESS;
+}

@@ -1,0 +1,51 @@
+// SPDX-License-Identifier: BSD-2-Clause
+// What the main thread does from time to time: heartbeat, next hops, announcements, device
+// counters, ports that wait to be started.
+#pragma once
+
+#include <stdint.h>
+
+#include "neighbour.h"
+#include "port.h"
+#include "punt.h"
+#include "shm_region.h"
+
+#define ANNOUNCE_ROUNDS 3 // MAX_NEIGHBOR_ADVERTISEMENT, RFC 4861 10; ANNOUNCE_NUM + 1, RFC 5227 1.1
+
+struct worker;
+
+// Counters of a device as read last; what they grew by goes to the region.
+struct upkeep_device {
+	uint64_t n_missed;
+	uint64_t n_nombuf;
+	uint64_t n_rx_errors;
+	uint64_t n_tx_errors;
+};
+
+// Announcements of one port's addresses: `index` goes through all local addresses, `round` times.
+struct upkeep_announce {
+	uint32_t n_rounds_left;
+	uint32_t index;
+	uint64_t next_ns;
+};
+
+struct upkeep {
+	const struct rr_config *cfg;
+	struct rr_region *region;
+	struct port_set *ports;
+	struct neighbour_table *neighbours;
+	struct punt *punt;
+	const struct worker *workers; // n_turns is read, with acquire
+	uint64_t (*counters)[RR_N_COUNTERS]; // of the main thread
+	uint64_t seen_turns[RR_MAX_WORKERS];
+	uint64_t due_ns[8]; // by row of the table in upkeep.c
+	struct upkeep_device device[RR_MAX_PORTS];
+	struct upkeep_announce announce[RR_MAX_PORTS];
+};
+
+// Start the ports that are not held, and mark the others in the region's header. Returns 0 or a
+// negative errno.
+int upkeep_ports_start(struct upkeep *u, uint64_t now_ns);
+
+// Do what is due.
+void upkeep_turn(struct upkeep *u, uint64_t now_ns);
