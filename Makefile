@@ -17,6 +17,10 @@ comma := ,
 VARIANT := $(if $(SANITIZE),-$(subst $(comma),-,$(SANITIZE)))$(if $(DEBUG),-debug)
 BUILD ?= build$(if $(VARIANT),/variant$(VARIANT))
 
+# Commands are shown in short; V=1 shows them whole.
+V ?=
+say = $(if $(V),,@printf '  %-5s %s\n' $(1) $@;)
+
 # ---- sources -------------------------------------------------------------------------------------
 
 COMMON_SRC := counters.c endpoint.c log.c ring.c shm_region.c config.c config_schema.c \
@@ -98,17 +102,17 @@ RRCTL_OBJ := $(call objs,tools,$(RRCTL_SRC)) $(RRCTL_EXTRA_OBJ:%=$(BUILD)/obj/%)
 crash_of = $(patsubst $(BUILD)/obj/%,$(BUILD)/obj-crash/%,$(1))
 
 $(BUILD)/rtprelay-dp: $(DP_OBJ) $(COMMON_OBJ)
-	$(CC) $(SAN) -o $@ $^ $(DP_LIBS)
+	$(call say,LINK)$(CC) $(SAN) -o $@ $^ $(DP_LIBS)
 $(BUILD)/rtprelayd: $(CONTROL_OBJ) $(COMMON_OBJ)
-	$(CC) $(SAN) -o $@ $^ $(CONTROL_LIBS)
+	$(call say,LINK)$(CC) $(SAN) -o $@ $^ $(CONTROL_LIBS)
 $(BUILD)/rrctl: $(RRCTL_OBJ) $(COMMON_OBJ)
-	$(CC) $(SAN) -o $@ $^ $(RRCTL_LIBS)
+	$(call say,LINK)$(CC) $(SAN) -o $@ $^ $(RRCTL_LIBS)
 $(BUILD)/crash/rtprelay-dp: $(call crash_of,$(DP_OBJ) $(COMMON_OBJ))
 	@mkdir -p $(@D)
-	$(CC) $(SAN) -o $@ $^ $(DP_LIBS)
+	$(call say,LINK)$(CC) $(SAN) -o $@ $^ $(DP_LIBS)
 $(BUILD)/crash/rtprelayd: $(call crash_of,$(CONTROL_OBJ) $(COMMON_OBJ))
 	@mkdir -p $(@D)
-	$(CC) $(SAN) -o $@ $^ $(CONTROL_LIBS)
+	$(call say,LINK)$(CC) $(SAN) -o $@ $^ $(CONTROL_LIBS)
 
 crash-programs: $(CRASH_PROGRAMS)
 
@@ -116,10 +120,10 @@ crash-programs: $(CRASH_PROGRAMS)
 define compile_rule
 $(BUILD)/obj/$(1)/%.o: $(1)/%.c
 	@mkdir -p $$(@D)
-	$$(CC) $$($(2)) -c -o $$@ $$<
+	$$(call say,CC)$$(CC) $$($(2)) -c -o $$@ $$<
 $(BUILD)/obj-crash/$(1)/%.o: $(1)/%.c
 	@mkdir -p $$(@D)
-	$$(CC) $$($(2)) $$(TEST_BUILD) -c -o $$@ $$<
+	$$(call say,CC)$$(CC) $$($(2)) $$(TEST_BUILD) -c -o $$@ $$<
 endef
 $(eval $(call compile_rule,common,COMMON_CFLAGS))
 $(eval $(call compile_rule,dpdk_app,DP_CFLAGS))
@@ -133,21 +137,21 @@ STRESS_BIN := $(STRESS_TESTS:%=$(BUILD)/tests/stress_%)
 
 $(BUILD)/obj/tests/unit/%.o: tests/unit/%.cc
 	@mkdir -p $(@D)
-	$(CXX) $(TEST_CXXFLAGS) -c -o $@ $<
+	$(call say,CXX)$(CXX) $(TEST_CXXFLAGS) -c -o $@ $<
 
 # What a test links: its own object, the objects it names, and the libraries it names.
 define unit_rule
 $(BUILD)/tests/test_$(1): $(BUILD)/obj/tests/unit/test_$(1).o \
 		$(test_$(1)_OBJ:%=$(BUILD)/obj/%)
 	@mkdir -p $$(@D)
-	$$(CXX) $$(SAN) -o $$@ $$^ $$(TEST_LIBS) $$(test_$(1)_LIBS)
+	$$(call say,LINK)$$(CXX) $$(SAN) -o $$@ $$^ $$(TEST_LIBS) $$(test_$(1)_LIBS)
 endef
 $(foreach t,$(UNIT_TESTS),$(eval $(call unit_rule,$(t))))
 
 define stress_rule
 $(BUILD)/tests/stress_$(1): tests/stress/stress_$(1).c $(stress_$(1)_OBJ:%=$(BUILD)/obj/%)
 	@mkdir -p $$(@D)
-	$$(CC) $$(COMMON_CFLAGS) -Idpdk_app -Icontrol $$(stress_$(1)_CFLAGS) -o $$@ \
+	$$(call say,CC)$$(CC) $$(COMMON_CFLAGS) -Idpdk_app -Icontrol $$(stress_$(1)_CFLAGS) -o $$@ \
 		$$(filter %.c %.o,$$^) -lpthread $$(stress_$(1)_LIBS)
 endef
 $(foreach t,$(STRESS_TESTS),$(eval $(call stress_rule,$(t))))
@@ -159,7 +163,7 @@ FUZZ_BIN := $(FUZZ_TARGETS:%=$(BUILD)/tests/fuzz_%)
 define fuzz_rule
 $(BUILD)/tests/fuzz_$(1): tests/fuzz/fuzz_$(1).c $(fuzz_$(1)_SRC)
 	@mkdir -p $$(@D)
-	clang -std=gnu11 -g -O1 -D_GNU_SOURCE -fsanitize=fuzzer,address,undefined \
+	$$(call say,FUZZ)clang -std=gnu11 -g -O1 -D_GNU_SOURCE -fsanitize=fuzzer,address,undefined \
 		-fno-sanitize-recover=all -Icommon -Idpdk_app -Icontrol $$(fuzz_$(1)_CFLAGS) -o $$@ \
 		$$(filter %.c,$$^) $$(fuzz_$(1)_LIBS)
 endef
