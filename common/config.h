@@ -153,6 +153,8 @@ int rr_config_load(struct rr_config *cfg, const char *path, FILE *err);
 
 // Write what is in effect as a file that rr_config_load reads back to the same struct.
 void rr_config_print(const struct rr_config *cfg, FILE *out);
+// The same as JSON.
+void rr_config_print_json(const struct rr_config *cfg, FILE *out);
 
 // The family's part of a realm.
 const struct rr_net_config *rr_realm_net(

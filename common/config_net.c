@@ -259,20 +259,21 @@ static void print_pool(struct rr_config_writer *w, const struct rr_option *opt, 
 	char text[ADDR_TEXT];
 
 	rr_config_print_name(w, opt->name);
+	rr_config_print_open(w, '[');
 	for (uint32_t i = net->first_addr; i < end; i = last + 1) {
 		struct rr_endpoint first_ep = pool_addr(&w->cfg->addr[i]);
 		struct rr_endpoint last_ep;
 
 		last = run_end(w->cfg, net, i);
 		last_ep = pool_addr(&w->cfg->addr[last]);
-		fprintf(w->out, "%s\"%s", i > net->first_addr ? ", " : "[ ",
+		fprintf(w->out, "%s\"%s", i > net->first_addr ? ", " : "",
 			rr_endpoint_format_addr(&first_ep, text, sizeof(text)));
 		if (last > i)
 			fprintf(w->out, "-%s",
 				rr_endpoint_format_addr(&last_ep, text, sizeof(text)));
 		fputc('"', w->out);
 	}
-	fputs(" ]", w->out);
+	rr_config_print_close(w, ']');
 	rr_config_print_end(w);
 }
 

@@ -35,6 +35,8 @@ struct rr_config_writer {
 	const struct rr_config *cfg;
 	FILE *out;
 	int depth;
+	bool json;
+	bool first; // JSON: the next name is its group's first
 };
 
 // How a value looks in the file. `base` is the struct that holds the option's field.
@@ -131,6 +133,8 @@ int rr_config_check(struct rr_config_reader *r);
 void rr_config_print_name(struct rr_config_writer *w, const char *name);
 void rr_config_print_text(struct rr_config_writer *w, const char *text);
 void rr_config_print_end(struct rr_config_writer *w);
+void rr_config_print_open(struct rr_config_writer *w, char bracket);
+void rr_config_print_close(struct rr_config_writer *w, char bracket);
 void rr_config_print_group(
 	struct rr_config_writer *w, const struct rr_option_table *table, const void *base);
 

@@ -122,10 +122,10 @@ static void print_cores(struct rr_config_writer *w, const struct rr_option *opt,
 	const uint32_t *cores = const_field_of(opt, base);
 
 	rr_config_print_name(w, opt->name);
-	fputs("[ ", w->out);
+	rr_config_print_open(w, '[');
 	for (uint32_t i = 0; i < const_count_of(opt, base); i++)
 		fprintf(w->out, "%s%u", i > 0 ? ", " : "", cores[i]);
-	fputs(" ]", w->out);
+	rr_config_print_close(w, ']');
 	rr_config_print_end(w);
 }
 
@@ -242,12 +242,12 @@ static void print_texts(struct rr_config_writer *w, const struct rr_option *opt,
 	const char *text = const_field_of(opt, base);
 
 	rr_config_print_name(w, opt->name);
-	fputs("[ ", w->out);
+	rr_config_print_open(w, '[');
 	for (uint32_t i = 0; i < const_count_of(opt, base); i++, text += opt->size) {
 		fputs(i > 0 ? ", " : "", w->out);
 		rr_config_print_text(w, text);
 	}
-	fputs(" ]", w->out);
+	rr_config_print_close(w, ']');
 	rr_config_print_end(w);
 }
 
@@ -373,12 +373,12 @@ static void print_groups(
 	const uint8_t *elem = const_field_of(opt, base);
 
 	rr_config_print_name(w, opt->name);
-	fputs("(", w->out);
+	rr_config_print_open(w, '(');
 	for (uint32_t i = 0; i < const_count_of(opt, base); i++, elem += opt->size) {
-		fputs(i > 0 ? ", " : " ", w->out);
+		fputs(i > 0 ? ", " : "", w->out);
 		rr_config_print_group(w, opt->table, elem);
 	}
-	fputs(" )", w->out);
+	rr_config_print_close(w, ')');
 	rr_config_print_end(w);
 }
 
