@@ -72,14 +72,14 @@ static bool any_arg_begins(
 	return false;
 }
 
-// Memory stays private to this process unless a memif peer maps it or a secondary process was asked
-// for with --proc-type.
-static void memory_args(
-	struct eal_args *args, const struct rr_config *cfg, bool hugepages, bool secondaries) {
+// Memory stays private to this process, without a socket or a file, unless a memif peer maps it or a
+// secondary process was asked for with --proc-type.
+static void memory_args(struct eal_args *args, const struct rr_config *cfg, bool hugepages,
+	bool secondaries) {
 	if (any_device_begins(cfg, "net_memif"))
 		arg_add(args, "--single-file-segments");
 	else if (!secondaries)
-		arg_add(args, "--in-memory");
+		arg_add(args, hugepages ? "--in-memory" : "--no-shconf");
 	if (!hugepages) {
 		arg_add(args, "--no-huge");
 		arg_add(args, "-m");
@@ -317,14 +317,18 @@ static int cores_check(const struct rr_config *cfg) {
 
 // ---- start and stop
 
-static int eal_init(struct eal_args *args) {
-	if (rte_eal_init(args->n, args->v) >= 0)
+static int eal_init(const struct eal_args *args) {
+	char *v[EAL_MAX_ARGS + 1];
+
+	// The EAL reorders and replaces the pointers that it is given.
+	memcpy(v, args->v, sizeof(v));
+	if (rte_eal_init(args->n, v) >= 0)
 		return 0;
 	rr_err("eal", "cannot start: %s", rte_strerror(rte_errno));
 	return rte_errno > 0 ? -rte_errno : -EIO;
 }
 
-// The EAL keeps pointers into its argument vector, so the vector lives as long as the process.
+// The EAL keeps pointers to its arguments, so they live as long as the process.
 static struct eal_args eal_argv;
 
 int eal_start(const struct rr_config *cfg, int n_extra, char *const *extra) {
