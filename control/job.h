@@ -26,18 +26,18 @@ struct retrans_entry;
 // How a job's reply finds its way; implemented by the listener.
 struct job_origin {
 	void (*reply)(struct job *job); // takes the job over: sends job->reply, then frees the job
-	void *listener;                 // socket or connection
-	uint8_t peer_addr[28];          // datagrams: who sent it, a sockaddr_in or sockaddr_in6
+	void *listener; // socket or connection
+	uint8_t peer_addr[28]; // datagrams: who sent it, a sockaddr_in or sockaddr_in6
 	uint32_t peer_addr_len;
 	struct rr_endpoint local; // datagrams: the address it was sent to; replies leave from there
-	uint32_t local_ifindex;   // and its interface, which a link-local address needs
-	uint64_t order;           // stream connections: place of the reply in the line
+	uint32_t local_ifindex; // and its interface, which a link-local address needs
+	uint64_t order; // stream connections: place of the reply in the line
 };
 
 struct job {
 	struct job_origin origin;
 	struct rr_endpoint controller; // who sent it; family RR_FAMILY_NONE for UNIX sockets
-	uint64_t received_ns;          // CLOCK_MONOTONIC, of the turn that read it
+	uint64_t received_ns; // CLOCK_MONOTONIC, of the turn that read it
 
 	// what came in: slices of bytes
 	struct slice cookie; // p NULL: transport without cookies, or a datagram that has none
@@ -46,22 +46,22 @@ struct job {
 
 	// filled by execution
 	uint32_t reply_len;
-	uint32_t n_pending;   // requests not yet acknowledged
+	uint32_t n_pending; // requests not yet acknowledged
 	uint64_t deadline_ns; // of the acknowledgements
-	bool failed;          // the dataplane refused or was silent: see undo
+	bool failed; // the dataplane refused or was silent: see undo
 	void (*undo)(
 		struct job *job); // turns effect and reply into an error; NULL = keep the reply
-	uint64_t undo_session;    // session id that undo works on
+	uint64_t undo_session; // session id that undo works on
 
 	// of command.c and control.c
 	struct control *control; // that runs it
-	struct dp_wait *wait;    // its requests in dp_client; NULL = none outstanding
-	bool stored;             // it changed something: reply and cookie go into the store with that
-	struct job *prev;        // list of control, which unlinks from the middle
+	struct dp_wait *wait; // its requests in dp_client; NULL = none outstanding
+	bool stored; // it changed something: reply and cookie go into the store with that
+	struct job *prev; // list of control, which unlinks from the middle
 
 	struct job *next; // list of whoever holds it
 
-	char reply[RTPP_MAX_REPLY + 1];   // cookie and line feed included
+	char reply[RTPP_MAX_REPLY + 1]; // cookie and line feed included
 	char bytes[RTPP_MAX_COMMAND + 1]; // as received
 };
 

@@ -1,13 +1,12 @@
 // SPDX-License-Identifier: BSD-2-Clause
 // Media port pairs of the local addresses: taken at random in O(1), resting after release.
 //
-// Inside this file a pair is its index, (port - port_min) / 2. Per address:
-//
-//	free    array of pair indexes, cut into one part per owner worker; the first n_free[w]
-//places 	        of part w hold its free pairs in no order, and each free pair knows its place 	rest    list
-//of released pairs, oldest first; whoever takes or releases a pair moves a few 	        rested ones on to
-//`free`, so that no single command pays for many 	by_port sequential mode alone: bitmaps of the free
-//and of the resting pairs
+// Inside this file a pair is its index, (port - port_min) / 2. Per address there are
+// - free: an array of pair indexes, cut into one part per owner worker; the first n_free[w] places
+//   of part w hold its free pairs in no order, and each free pair knows its place;
+// - a list of resting pairs, oldest first; whoever takes or releases a pair moves a few rested ones
+//   on to `free`, so that no single command pays for many;
+// - in sequential mode by_port: bitmaps of the free and of the resting pairs.
 //
 // A pair costs ten bytes. Rest is counted in milliseconds modulo 2^30: a pair that nobody touched
 // for twelve days may rest once more.

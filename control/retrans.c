@@ -25,8 +25,9 @@ struct retrans_entry {
 	struct retrans_entry *prev; // list of answered entries, oldest first
 	struct retrans_entry *next;
 	uint64_t received_ns; // of the original command
-	struct job *job;      // pending: who runs it; NULL once answered
-	char *reply;          // answered: allocated apart, since its length is not known before
+	struct job *job; // pending: who runs it; NULL once answered
+	char *reply; // answered: allocated apart, since its length is not known before
+	bool restored; // by retrans_put
 	uint32_t reply_len;
 	uint32_t cookie_len; // 0: the hash table had no memory for the entry
 	char cookie[];
@@ -151,7 +152,9 @@ enum retrans_verdict retrans_begin(
 		r->stats.n_duplicates++;
 		*first = e->job;
 		*reply = (struct slice){e->reply, e->reply_len};
-		return e->job ? RETRANS_PENDING : RETRANS_ANSWERED;
+		if (e->job)
+			return RETRANS_PENDING;
+		return e->restored ? RETRANS_RESTORED : RETRANS_ANSWERED;
 	}
 	e = entry_new(r, job->cookie);
 	if (!e)
@@ -183,6 +186,7 @@ int retrans_put(struct retrans *r, struct slice cookie, struct slice reply, uint
 	if (!e)
 		return -ENOMEM;
 	e->received_ns = received_ns;
+	e->restored = true;
 	return entry_answer(r, e, reply);
 }
 

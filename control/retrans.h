@@ -26,15 +26,16 @@ struct job;
 struct retrans;
 
 enum retrans_verdict {
-	RETRANS_NEW,      // run it: job->retrans holds the pending entry
-	RETRANS_PENDING,  // *first is the job that runs it
+	RETRANS_NEW, // run it: job->retrans holds the pending entry
+	RETRANS_PENDING, // *first is the job that runs it
 	RETRANS_ANSWERED, // *reply is what was answered
+	RETRANS_RESTORED, // the same, by an earlier process, which perhaps never sent it
 	RETRANS_NO_MEMORY,
 };
 
 struct retrans_stats {
 	uint64_t n_duplicates; // ncmds_rcvd_ndups
-	uint64_t n_evicted;    // answered entries that went before their time
+	uint64_t n_evicted; // answered entries that went before their time
 	uint64_t n_entries;
 	uint64_t n_bytes;
 };

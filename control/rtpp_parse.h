@@ -15,9 +15,9 @@ struct rr_config;
 
 // What parsing has to know of the configuration.
 struct rtpp_env {
-	bool bridge;     // bridge mode: modifiers e and i exist
+	bool bridge; // bridge mode: modifiers e and i exist
 	bool has_notify; // at least one notification target is permitted
-	bool has_ipv4;   // some realm has a local address of the family
+	bool has_ipv4; // some realm has a local address of the family
 	bool has_ipv6;
 	enum rr_family default_family; // of the address that is used when a command names none
 	unsigned int n_labels;

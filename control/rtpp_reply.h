@@ -17,16 +17,16 @@ RR_BEGIN_DECLS
 struct rtpp_reply {
 	char *buf; // RTPP_MAX_REPLY + 1 bytes
 	size_t len;
-	size_t body;           // where the text after the cookie begins
+	size_t body; // where the text after the cookie begins
 	unsigned int n_silent; // sub-commands that succeeded without saying anything
-	bool failed;           // a sub-command did; nothing follows
+	bool failed; // a sub-command did; nothing follows
 	bool overflow;
 };
 
 // Local address as a reply shows it.
 struct rtpp_shown_addr {
 	const char *text; // advertised or numeric address; NULL = show the port alone
-	bool ipv6;        // of the socket, not of the text
+	bool ipv6; // of the socket, not of the text
 };
 
 // Start a reply; cookie.p NULL = none. A cookie that leaves no room for a reply is left out.

@@ -1,0 +1,230 @@
+// SPDX-License-Identifier: BSD-2-Clause
+// One command socket of the configuration: what its text means, and the descriptor it is bound to.
+//
+// While no process reads it, what controllers send waits in the kernel: receive buffer and backlog
+// are large enough for several seconds of it.
+#include "command_socket.h"
+
+#include <arpa/inet.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <netinet/in.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#define BACKLOG 1024
+#define RECEIVE_BUFFER (4 << 20)
+
+static int parse_path(struct command_socket *s, const char *path) {
+	struct sockaddr_un *sun = (struct sockaddr_un *)&s->addr;
+
+	if (path[0] == '\0' || strlen(path) >= sizeof(sun->sun_path))
+		return -EINVAL;
+	sun->sun_family = AF_UNIX;
+	strcpy(sun->sun_path, path);
+	s->addr_len = sizeof(*sun);
+	return 0;
+}
+
+static int parse_inet(struct command_socket *s, const char *host, uint16_t port) {
+	struct sockaddr_in *sin = (struct sockaddr_in *)&s->addr;
+
+	if (inet_pton(AF_INET, host, &sin->sin_addr) != 1)
+		return -EINVAL;
+	sin->sin_family = AF_INET;
+	sin->sin_port = htons(port);
+	s->addr_len = sizeof(*sin);
+	return 0;
+}
+
+static int parse_inet6(struct command_socket *s, const char *host, uint16_t port) {
+	struct sockaddr_in6 *sin6 = (struct sockaddr_in6 *)&s->addr;
+
+	if (inet_pton(AF_INET6, host, &sin6->sin6_addr) != 1)
+		return -EINVAL;
+	sin6->sin6_family = AF_INET6;
+	sin6->sin6_port = htons(port);
+	s->addr_len = sizeof(*sin6);
+	return 0;
+}
+
+// HOST:PORT, numeric; the port stands behind the last colon.
+static int parse_udp(struct command_socket *s, const char *text,
+	int (*parse_host)(struct command_socket *s, const char *host, uint16_t port)) {
+	const char *colon = strrchr(text, ':');
+	char host[INET6_ADDRSTRLEN];
+	unsigned long port;
+	char *end;
+
+	if (!colon || (size_t)(colon - text) >= sizeof(host))
+		return -EINVAL;
+	memcpy(host, text, (size_t)(colon - text));
+	host[colon - text] = '\0';
+	port = strtoul(colon + 1, &end, 10);
+	if (end == colon + 1 || *end != '\0' || port == 0 || port > UINT16_MAX)
+		return -EINVAL;
+	return parse_host(s, host, (uint16_t)port);
+}
+
+static bool has_prefix(const char *text, const char *prefix, const char **rest) {
+	size_t len = strlen(prefix);
+
+	*rest = text + len;
+	return strncmp(text, prefix, len) == 0;
+}
+
+int command_socket_parse(struct command_socket *s, const char *text) {
+	const char *rest;
+
+	memset(s, 0, sizeof(*s));
+	s->fd = -1;
+	s->kind = COMMAND_SOCKET_UDP;
+	if (has_prefix(text, "udp:", &rest))
+		return parse_udp(s, rest, parse_inet);
+	if (has_prefix(text, "udp6:", &rest))
+		return parse_udp(s, rest, parse_inet6);
+	s->kind = COMMAND_SOCKET_CUNIX;
+	if (has_prefix(text, "cunix:", &rest))
+		return parse_path(s, rest);
+	s->kind = COMMAND_SOCKET_UNIX;
+	return has_prefix(text, "unix:", &rest) ? parse_path(s, rest) : -EINVAL;
+}
+
+static int socket_type(const struct command_socket *s) {
+	return s->kind == COMMAND_SOCKET_UDP ? SOCK_DGRAM : SOCK_STREAM;
+}
+
+static const char *socket_path(const struct command_socket *s) {
+	return ((const struct sockaddr_un *)&s->addr)->sun_path;
+}
+
+static int set_option(int fd, int level, int name, int value) {
+	return setsockopt(fd, level, name, &value, sizeof(value)) < 0 ? -errno : 0;
+}
+
+// Is somebody accepting on the path? A full backlog is somebody, too.
+static bool path_is_live(const struct command_socket *s) {
+	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+	bool live;
+
+	if (fd < 0)
+		return true;
+	live = connect(fd, (const struct sockaddr *)&s->addr, s->addr_len) == 0 || errno == EAGAIN;
+	close(fd);
+	return live;
+}
+
+// Take a socket away that a killed server left behind; anything else is not ours to remove.
+static int clear_path(const struct command_socket *s) {
+	struct stat st;
+
+	if (lstat(socket_path(s), &st) < 0)
+		return errno == ENOENT ? 0 : -errno;
+	if (!S_ISSOCK(st.st_mode))
+		return -EEXIST;
+	if (path_is_live(s))
+		return -EADDRINUSE;
+	return unlink(socket_path(s)) < 0 ? -errno : 0;
+}
+
+static int open_path(struct command_socket *s, int fd, mode_t mode, gid_t gid) {
+	mode_t old_mask;
+	int rc = clear_path(s);
+
+	if (rc < 0)
+		return rc;
+	// Nobody gets in between bind and chmod.
+	old_mask = umask(0777);
+	rc = bind(fd, (const struct sockaddr *)&s->addr, s->addr_len) < 0 ? -errno : 0;
+	umask(old_mask);
+	if (rc < 0)
+		return rc;
+	s->made_path = true;
+	if (gid != (gid_t)-1 && chown(socket_path(s), (uid_t)-1, gid) < 0)
+		return -errno;
+	if (chmod(socket_path(s), mode) < 0)
+		return -errno;
+	return listen(fd, BACKLOG) < 0 ? -errno : 0;
+}
+
+static int open_udp(const struct command_socket *s, int fd) {
+	if (s->addr.ss_family == AF_INET6 && set_option(fd, IPPROTO_IPV6, IPV6_V6ONLY, 1) < 0)
+		return -errno;
+	// Beyond net.core.rmem_max only with CAP_NET_ADMIN; else as much as the kernel grants.
+	if (set_option(fd, SOL_SOCKET, SO_RCVBUFFORCE, RECEIVE_BUFFER) < 0)
+		set_option(fd, SOL_SOCKET, SO_RCVBUF, RECEIVE_BUFFER);
+	return bind(fd, (const struct sockaddr *)&s->addr, s->addr_len) < 0 ? -errno : 0;
+}
+
+int command_socket_bind(struct command_socket *s, mode_t mode, gid_t gid) {
+	int fd = socket(s->addr.ss_family, socket_type(s) | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+	int rc;
+
+	if (fd < 0)
+		return -errno;
+	s->fd = fd;
+	rc = s->kind == COMMAND_SOCKET_UDP ? open_udp(s, fd) : open_path(s, fd, mode, gid);
+	if (rc == 0)
+		rc = command_socket_prepare(s, fd);
+	if (rc < 0)
+		command_socket_close(s);
+	return rc;
+}
+
+static bool same_address(const struct command_socket *s, const struct sockaddr_storage *addr) {
+	const struct sockaddr_in *in4[2] = {(const void *)&s->addr, (const void *)addr};
+	const struct sockaddr_in6 *in6[2] = {(const void *)&s->addr, (const void *)addr};
+
+	switch (addr->ss_family) {
+	case AF_UNIX:
+		return strcmp(socket_path(s), ((const struct sockaddr_un *)addr)->sun_path) == 0;
+	case AF_INET:
+		return in4[0]->sin_port == in4[1]->sin_port &&
+		       in4[0]->sin_addr.s_addr == in4[1]->sin_addr.s_addr;
+	case AF_INET6:
+		return in6[0]->sin6_port == in6[1]->sin6_port &&
+		       memcmp(&in6[0]->sin6_addr, &in6[1]->sin6_addr, 16) == 0;
+	default:
+		return false;
+	}
+}
+
+bool command_socket_matches(const struct command_socket *s, int fd) {
+	struct sockaddr_storage addr;
+	socklen_t len = sizeof(addr);
+	int type = -1;
+	socklen_t type_len = sizeof(type);
+
+	memset(&addr, 0, sizeof(addr));
+	if (getsockopt(fd, SOL_SOCKET, SO_TYPE, &type, &type_len) < 0 || type != socket_type(s))
+		return false;
+	if (getsockname(fd, (struct sockaddr *)&addr, &len) < 0)
+		return false;
+	return addr.ss_family == s->addr.ss_family && same_address(s, &addr);
+}
+
+int command_socket_prepare(const struct command_socket *s, int fd) {
+	int flags = fcntl(fd, F_GETFL);
+
+	if (flags < 0 || fcntl(fd, F_SETFL, flags | O_NONBLOCK) < 0 ||
+		fcntl(fd, F_SETFD, FD_CLOEXEC) < 0)
+		return -errno;
+	// A reply leaves from the address that the command was sent to.
+	if (s->addr.ss_family == AF_INET)
+		return set_option(fd, IPPROTO_IP, IP_PKTINFO, 1);
+	if (s->addr.ss_family == AF_INET6)
+		return set_option(fd, IPPROTO_IPV6, IPV6_RECVPKTINFO, 1);
+	return 0;
+}
+
+void command_socket_close(struct command_socket *s) {
+	if (s->fd >= 0)
+		close(s->fd);
+	s->fd = -1;
+	if (s->made_path)
+		unlink(socket_path(s));
+	s->made_path = false;
+}

@@ -1,0 +1,386 @@
+// SPDX-License-Identifier: BSD-2-Clause
+// UDP command sockets: a datagram is a cookie and a command, its reply goes back to its sender from
+// the address it was sent to.
+//
+// Datagrams are received straight into jobs, a batch a time. Replies, and answers to duplicates,
+// gather until the turn ends. A reply that the kernel does not take is lost: the controller asks
+// again and finds it in the cache.
+#include <errno.h>
+#include <netinet/in.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <utlist.h>
+
+#include "clock.h"
+#include "command_socket.h"
+#include "job.h"
+#include "listener_set.h"
+#include "log.h"
+#include "retrans.h"
+#include "rtpp_lex.h"
+
+#define BATCH 32
+#define OUT_BATCH 64
+#define HELD_MAX 1024
+#define JOBS_MAX 4096 // 40 MB
+
+// Room for one in_pktinfo or in6_pktinfo.
+union packet_info {
+	struct cmsghdr align;
+	char space[CMSG_SPACE(sizeof(struct in6_pktinfo))];
+};
+
+struct datagram_socket {
+	struct listener_set *set;
+	struct datagram_socket *next;
+	int fd; // the command socket's
+	bool any_addr; // bound to a wildcard: replies must name their source
+	struct event *readable;
+	struct job *in[BATCH]; // where the next datagrams go; NULL = to be made
+	struct job *out[OUT_BATCH];
+	unsigned int n_out;
+	unsigned int n_jobs; // under way
+	bool paused; // too many are; what comes waits in the kernel
+};
+
+// ---- sending
+// -------------------------------------------------------------------------------------
+
+static void set_packet_info(struct msghdr *msg, union packet_info *info, const struct job *job) {
+	const struct rr_endpoint *local = &job->origin.local;
+	struct in6_pktinfo v6 = {.ipi6_ifindex = job->origin.local_ifindex};
+	struct in_pktinfo v4 = {0};
+	bool ipv6 = local->family == RR_FAMILY_IPV6;
+	struct cmsghdr *cmsg = &info->align;
+	size_t len = ipv6 ? sizeof(v6) : sizeof(v4);
+
+	memcpy(&v4.ipi_spec_dst, local->addr, sizeof(v4.ipi_spec_dst));
+	memcpy(&v6.ipi6_addr, local->addr, sizeof(v6.ipi6_addr));
+	memset(info, 0, sizeof(*info));
+	cmsg->cmsg_level = ipv6 ? IPPROTO_IPV6 : IPPROTO_IP;
+	cmsg->cmsg_type = ipv6 ? IPV6_PKTINFO : IP_PKTINFO;
+	cmsg->cmsg_len = CMSG_LEN(len);
+	memcpy(CMSG_DATA(cmsg), ipv6 ? (const void *)&v6 : (const void *)&v4, len);
+	msg->msg_control = info->space;
+	msg->msg_controllen = CMSG_SPACE(len);
+}
+
+static void note_lost_reply(struct datagram_socket *s, int error) {
+	static struct rr_log_limit limit = {.burst = 5};
+
+	s->set->stats.n_dropped_replies++;
+	if (rr_log_allow(&limit))
+		rr_warn("listener", "reply not sent error=%s", strerror(error));
+}
+
+// Send messages first..n_out-1 and return how many are done with, one way or the other.
+static unsigned int send_some(struct datagram_socket *s, struct mmsghdr *msgs, unsigned int first) {
+	int n = sendmmsg(s->fd, msgs + first, s->n_out - first, MSG_DONTWAIT);
+
+	if (n > 0)
+		return (unsigned int)n;
+	if (n < 0 && errno == EINTR)
+		return 0;
+	note_lost_reply(s, errno);
+	return 1;
+}
+
+static void flush_socket(struct datagram_socket *s) {
+	struct mmsghdr msgs[OUT_BATCH];
+	union packet_info infos[OUT_BATCH];
+	struct iovec iovs[OUT_BATCH];
+
+	memset(msgs, 0, s->n_out * sizeof(msgs[0]));
+	for (unsigned int i = 0; i < s->n_out; i++) {
+		struct msghdr *msg = &msgs[i].msg_hdr;
+		struct job *job = s->out[i];
+
+		iovs[i] = (struct iovec){job->reply, job->reply_len};
+		msg->msg_iov = &iovs[i];
+		msg->msg_iovlen = 1;
+		msg->msg_name = job->origin.peer_addr;
+		msg->msg_namelen = job->origin.peer_addr_len;
+		if (s->any_addr && job->origin.local.family != RR_FAMILY_NONE)
+			set_packet_info(msg, &infos[i], job);
+	}
+	for (unsigned int done = 0; done < s->n_out;)
+		done += send_some(s, msgs, done);
+	for (unsigned int i = 0; i < s->n_out; i++)
+		job_free(s->out[i]);
+	s->n_out = 0;
+}
+
+// Takes the job over.
+static void send_reply(struct job *job) {
+	struct datagram_socket *s = job->origin.listener;
+
+	if (s->set->stopped) {
+		job_free(job);
+		return;
+	}
+	s->out[s->n_out++] = job;
+	if (s->n_out == OUT_BATCH)
+		flush_socket(s);
+}
+
+// job_origin.reply
+static void reply(struct job *job) {
+	struct datagram_socket *s = job->origin.listener;
+
+	retrans_finish(s->set->hooks.retrans, job);
+	s->n_jobs--;
+	send_reply(job);
+}
+
+// ---- answers of an earlier process
+// ---------------------------------------------------------------
+
+// What an earlier process stored may stand for a flow that the dataplane does not have yet. When
+// too many wait, the controllers' patience is what is left.
+static void hold(struct listener_set *set, struct job *job) {
+	if (set->n_held == HELD_MAX) {
+		job_free(job);
+		return;
+	}
+	LL_PREPEND(set->held, job);
+	set->n_held++;
+}
+
+static void release_held(struct listener_set *set) {
+	struct job *job = set->held;
+
+	if (!job || !set->hooks.settled(set->hooks.arg))
+		return;
+	set->held = NULL;
+	set->n_held = 0;
+	while (job) {
+		struct job *next = job->next;
+
+		send_reply(job);
+		job = next;
+	}
+}
+
+void datagram_socket_flush(struct listener_set *set) {
+	struct datagram_socket *s;
+
+	release_held(set);
+	LL_FOREACH(set->datagrams, s) {
+		if (s->n_out > 0)
+			flush_socket(s);
+		if (s->paused && s->n_jobs < JOBS_MAX / 2)
+			s->paused = event_add(s->readable, NULL) < 0;
+	}
+}
+
+// ---- receiving
+// -----------------------------------------------------------------------------------
+
+static void execute(struct datagram_socket *s, struct job *job) {
+	s->n_jobs++;
+	s->set->hooks.execute(s->set->hooks.arg, job);
+}
+
+// The command is under way: its reply goes to whoever asked last.
+static void redirect(struct job *first, struct job *duplicate) {
+	struct datagram_socket *from = first->origin.listener;
+	struct datagram_socket *to = duplicate->origin.listener;
+
+	from->n_jobs--;
+	to->n_jobs++;
+	first->origin = duplicate->origin;
+	job_free(duplicate);
+}
+
+static void answer(struct job *job, struct slice text) {
+	memcpy(job->reply, text.p, text.len);
+	job->reply_len = (uint32_t)text.len;
+}
+
+static void handle_with_cookie(struct datagram_socket *s, struct job *job) {
+	struct job *first;
+	struct slice text;
+
+	switch (retrans_begin(s->set->hooks.retrans, job, &first, &text)) {
+	case RETRANS_NEW:
+		execute(s, job);
+		return;
+	case RETRANS_PENDING:
+		redirect(first, job);
+		return;
+	case RETRANS_ANSWERED:
+		answer(job, text);
+		send_reply(job);
+		return;
+	case RETRANS_RESTORED:
+		answer(job, text);
+		hold(s->set, job);
+		return;
+	case RETRANS_NO_MEMORY:
+		job_free(job);
+		return;
+	}
+}
+
+// A datagram without a usable cookie is run as an empty command, which answers E5.
+static void handle(struct datagram_socket *s, struct job *job, size_t len) {
+	rtpp_lex_cookie((struct slice){job->bytes, len}, &job->cookie, &job->command);
+	if (job->cookie.p && memchr(job->cookie.p, '\0', job->cookie.len))
+		job->cookie = (struct slice){NULL, 0};
+	if (job->cookie.p && job->cookie.len <= LISTENER_MAX_COOKIE) {
+		handle_with_cookie(s, job);
+		return;
+	}
+	job->command.len = 0;
+	execute(s, job);
+}
+
+static void read_local(struct job *job, struct msghdr *msg) {
+	struct rr_endpoint *local = &job->origin.local;
+
+	for (struct cmsghdr *c = CMSG_FIRSTHDR(msg); c; c = CMSG_NXTHDR(msg, c)) {
+		struct in_pktinfo v4;
+		struct in6_pktinfo v6;
+
+		if (c->cmsg_level == IPPROTO_IP && c->cmsg_type == IP_PKTINFO) {
+			memcpy(&v4, CMSG_DATA(c), sizeof(v4));
+			local->family = RR_FAMILY_IPV4;
+			memcpy(local->addr, &v4.ipi_spec_dst, sizeof(v4.ipi_spec_dst));
+		} else if (c->cmsg_level == IPPROTO_IPV6 && c->cmsg_type == IPV6_PKTINFO) {
+			memcpy(&v6, CMSG_DATA(c), sizeof(v6));
+			local->family = RR_FAMILY_IPV6;
+			memcpy(local->addr, &v6.ipi6_addr, sizeof(v6.ipi6_addr));
+			// Only link-local addresses need their interface; others may take any
+			// route.
+			if (IN6_IS_ADDR_LINKLOCAL(&v6.ipi6_addr))
+				job->origin.local_ifindex = v6.ipi6_ifindex;
+		}
+	}
+}
+
+static void read_peer(struct job *job, const struct msghdr *msg) {
+	const struct sockaddr_in *sin = msg->msg_name;
+	const struct sockaddr_in6 *sin6 = msg->msg_name;
+	struct rr_endpoint *ep = &job->controller;
+
+	job->origin.peer_addr_len = msg->msg_namelen;
+	if (sin->sin_family == AF_INET) {
+		ep->family = RR_FAMILY_IPV4;
+		ep->port_be = sin->sin_port;
+		memcpy(ep->addr, &sin->sin_addr, sizeof(sin->sin_addr));
+	} else {
+		ep->family = RR_FAMILY_IPV6;
+		ep->port_be = sin6->sin6_port;
+		memcpy(ep->addr, &sin6->sin6_addr, sizeof(sin6->sin6_addr));
+	}
+}
+
+// Have a job ready for every place of the batch; returns how many there are.
+static unsigned int make_jobs(struct datagram_socket *s) {
+	for (unsigned int i = 0; i < BATCH; i++) {
+		if (!s->in[i])
+			s->in[i] = job_new();
+		if (!s->in[i])
+			return i;
+	}
+	return BATCH;
+}
+
+static void on_readable(evutil_socket_t fd RR_UNUSED, short what RR_UNUSED, void *arg) {
+	struct datagram_socket *s = arg;
+	unsigned int n_jobs = make_jobs(s);
+	struct mmsghdr msgs[BATCH];
+	union packet_info infos[BATCH];
+	struct iovec iovs[BATCH];
+	uint64_t now_ns;
+	int n;
+
+	memset(msgs, 0, sizeof(msgs));
+	for (unsigned int i = 0; i < n_jobs; i++) {
+		// A longer datagram is cut to the length of a command, without a word.
+		iovs[i] = (struct iovec){s->in[i]->bytes, RTPP_MAX_COMMAND};
+		msgs[i].msg_hdr = (struct msghdr){
+			.msg_name = s->in[i]->origin.peer_addr,
+			.msg_namelen = sizeof(s->in[i]->origin.peer_addr),
+			.msg_iov = &iovs[i],
+			.msg_iovlen = 1,
+			.msg_control = infos[i].space,
+			.msg_controllen = sizeof(infos[i].space),
+		};
+	}
+	n = recvmmsg(s->fd, msgs, n_jobs, MSG_DONTWAIT, NULL);
+	now_ns = rr_now_ns();
+	for (int i = 0; i < n; i++) {
+		struct job *job = s->in[i];
+
+		s->in[i] = NULL;
+		job->origin.reply = reply;
+		job->origin.listener = s;
+		job->received_ns = now_ns;
+		read_peer(job, &msgs[i].msg_hdr);
+		if (s->any_addr)
+			read_local(job, &msgs[i].msg_hdr);
+		handle(s, job, msgs[i].msg_len);
+	}
+	if (s->n_jobs > JOBS_MAX)
+		s->paused = event_del(s->readable) == 0;
+}
+
+// ---- life
+// ----------------------------------------------------------------------------------------
+
+static bool is_any_addr(const struct command_socket *socket) {
+	const struct sockaddr_in *sin = (const struct sockaddr_in *)&socket->addr;
+	const struct sockaddr_in6 *sin6 = (const struct sockaddr_in6 *)&socket->addr;
+
+	if (socket->addr.ss_family == AF_INET)
+		return sin->sin_addr.s_addr == htonl(INADDR_ANY);
+	return IN6_IS_ADDR_UNSPECIFIED(&sin6->sin6_addr);
+}
+
+int datagram_socket_add(struct listener_set *set, const struct command_socket *socket) {
+	struct datagram_socket *s = calloc(1, sizeof(*s));
+
+	if (!s)
+		return -ENOMEM;
+	s->set = set;
+	s->fd = socket->fd;
+	s->any_addr = is_any_addr(socket);
+	s->readable = event_new(set->hooks.base, s->fd, EV_READ | EV_PERSIST, on_readable, s);
+	if (!s->readable || event_add(s->readable, NULL) < 0) {
+		if (s->readable)
+			event_free(s->readable);
+		free(s);
+		return -ENOMEM;
+	}
+	LL_PREPEND(set->datagrams, s);
+	return 0;
+}
+
+static void free_held(struct listener_set *set) {
+	struct job *job;
+	struct job *next;
+
+	LL_FOREACH_SAFE(set->held, job, next) {
+		job_free(job);
+	}
+	set->held = NULL;
+}
+
+void datagram_socket_free_all(struct listener_set *set) {
+	struct datagram_socket *s;
+	struct datagram_socket *next;
+
+	free_held(set);
+	LL_FOREACH_SAFE(set->datagrams, s, next) {
+		event_free(s->readable);
+		for (unsigned int i = 0; i < BATCH; i++)
+			job_free(s->in[i]);
+		for (unsigned int i = 0; i < s->n_out; i++)
+			job_free(s->out[i]);
+		free(s);
+	}
+	set->datagrams = NULL;
+}

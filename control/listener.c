@@ -1,0 +1,55 @@
+// SPDX-License-Identifier: BSD-2-Clause
+// The command sockets at work: the set, and the end of a turn.
+#include "listener.h"
+
+#include <errno.h>
+#include <stdlib.h>
+
+#include "command_socket.h"
+#include "crash_point.h"
+#include "listener_set.h"
+
+int listener_set_new(struct listener_set **out, const struct listener_hooks *hooks) {
+	struct listener_set *set = calloc(1, sizeof(*set));
+
+	if (!set)
+		return -ENOMEM;
+	set->hooks = *hooks;
+	*out = set;
+	return 0;
+}
+
+int listener_add(struct listener_set *set, const struct command_socket *socket) {
+	if (socket->kind == COMMAND_SOCKET_UDP)
+		return datagram_socket_add(set, socket);
+	return stream_listener_add(set, socket);
+}
+
+void listener_flush(struct listener_set *set) {
+	if (set->stopped)
+		return;
+	rr_crash_point(RR_CRASH_reply_before);
+	datagram_socket_flush(set);
+	stream_conn_flush(set);
+	rr_crash_point(RR_CRASH_reply_after);
+}
+
+void listener_set_stop(struct listener_set *set) {
+	if (set->stopped)
+		return;
+	listener_flush(set);
+	set->stopped = true;
+	stream_conn_close_all(set);
+}
+
+void listener_set_free(struct listener_set *set) {
+	if (!set)
+		return;
+	listener_set_stop(set);
+	datagram_socket_free_all(set);
+	free(set);
+}
+
+void listener_get_stats(const struct listener_set *set, struct listener_stats *stats) {
+	*stats = set->stats;
+}

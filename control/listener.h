@@ -1,0 +1,61 @@
+// SPDX-License-Identifier: BSD-2-Clause
+// The command sockets at work: bytes in become jobs, finished jobs become bytes out.
+//
+// One set serves every socket. Replies are gathered and leave at the end of a turn, so that a burst
+// of datagrams costs two system calls.
+#pragma once
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "compiler.h"
+
+RR_BEGIN_DECLS
+
+struct command_socket;
+struct event_base;
+struct job;
+struct listener_set;
+struct retrans;
+
+// Open stream connections; more are accepted and closed at once.
+#define LISTENER_MAX_CONNECTIONS 99
+
+// A cookie longer than this leaves too little room for a reply: its command is refused.
+#define LISTENER_MAX_COOKIE 900
+
+// What the set works with.
+struct listener_hooks {
+	struct event_base *base;
+	struct retrans *retrans;
+	// Run job->command; job_reply comes later, or at once.
+	void (*execute)(void *arg, struct job *job);
+	// May replies leave that an earlier process stored?
+	bool (*settled)(void *arg);
+	void *arg;
+};
+
+struct listener_stats {
+	uint64_t n_connections; // accepted
+	uint64_t n_refused; // closed at once, too many
+	uint64_t n_dropped_replies; // the kernel would not take them
+};
+
+// Returns 0 or -ENOMEM.
+int listener_set_new(struct listener_set **set, const struct listener_hooks *hooks);
+
+// Serve a bound socket, whose descriptor stays the caller's. Returns 0 or a negative errno.
+int listener_add(struct listener_set *set, const struct command_socket *socket);
+
+// Send what the turn has to say.
+void listener_flush(struct listener_set *set);
+
+// Serve nobody any more. Jobs that are still under way may be replied to; nothing leaves.
+void listener_set_stop(struct listener_set *set);
+
+// Free the set, once every job has come back.
+void listener_set_free(struct listener_set *set);
+
+void listener_get_stats(const struct listener_set *set, struct listener_stats *stats);
+
+RR_END_DECLS

@@ -1,0 +1,36 @@
+// SPDX-License-Identifier: BSD-2-Clause
+// What the three files of the listener share.
+#pragma once
+
+#include <event2/event.h>
+
+#include "listener.h"
+#include "rtpp_cmd.h"
+
+struct datagram_socket;
+struct stream_conn;
+struct stream_listener;
+
+struct listener_set {
+	struct listener_hooks hooks;
+	struct datagram_socket *datagrams; // every UDP socket
+	struct stream_listener *streams; // every listening UNIX socket
+	struct stream_conn *conns; // open connections
+	struct stream_conn *unsent; // those with something to send
+	unsigned int n_conns;
+	unsigned int n_zombies; // closed connections whose jobs are under way
+	struct job *held; // answers of an earlier process, until the dataplane is settled
+	unsigned int n_held;
+	bool stopped;
+	struct listener_stats stats;
+};
+
+// datagram_socket.c
+int datagram_socket_add(struct listener_set *set, const struct command_socket *socket);
+void datagram_socket_flush(struct listener_set *set);
+void datagram_socket_free_all(struct listener_set *set);
+
+// stream_conn.c
+int stream_listener_add(struct listener_set *set, const struct command_socket *socket);
+void stream_conn_flush(struct listener_set *set);
+void stream_conn_close_all(struct listener_set *set);

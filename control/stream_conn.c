@@ -1,0 +1,373 @@
+// SPDX-License-Identifier: BSD-2-Clause
+// UNIX stream command sockets: one command a connection, or one a line.
+//
+// A connection that goes away while its commands are under way stays as a zombie without descriptor
+// until the last of its jobs has come back. Nobody can make it hold more than one input buffer,
+// JOBS_MAX jobs and OUT_MAX bytes: beyond that it is not read.
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <event2/buffer.h>
+#include <utlist.h>
+
+#include "clock.h"
+#include "command_socket.h"
+#include "job.h"
+#include "listener_set.h"
+#include "log.h"
+
+#define ACCEPT_BATCH 16
+#define LINE_MAX_BYTES (RTPP_MAX_COMMAND + 1) // without its line feed
+#define JOBS_MAX 64
+#define OUT_MAX 65536
+#define ONE_SHOT_IDLE_S 10 // to send its command
+#define WRITE_IDLE_S 10 // to take its reply
+
+struct stream_listener {
+	struct listener_set *set;
+	struct stream_listener *next;
+	bool one_shot;
+	struct event *readable;
+};
+
+struct stream_conn {
+	struct listener_set *set;
+	struct stream_conn *prev; // set->conns
+	struct stream_conn *next;
+	struct stream_conn *unsent_prev; // set->unsent
+	struct stream_conn *unsent_next;
+	int fd; // -1: a zombie
+	bool one_shot;
+	bool eof; // the peer sends no more
+	bool paused; // not read, until some of its replies have left
+	bool is_unsent;
+	unsigned int n_jobs;
+	uint64_t order_in; // of the next command
+	uint64_t order_out; // of the next reply
+	struct job *early; // finished before their turn
+	struct event *readable;
+	struct event *writable;
+	struct evbuffer *out;
+	size_t in_len;
+	char in[LINE_MAX_BYTES + 1];
+};
+
+// ---- closing
+// -------------------------------------------------------------------------------------
+
+static void conn_free(struct stream_conn *c) {
+	struct job *job;
+	struct job *next;
+
+	LL_FOREACH_SAFE(c->early, job, next) {
+		job_free(job);
+	}
+	free(c);
+}
+
+static void not_unsent(struct stream_conn *c) {
+	if (c->is_unsent)
+		DL_DELETE2(c->set->unsent, c, unsent_prev, unsent_next);
+	c->is_unsent = false;
+}
+
+static void conn_close(struct stream_conn *c) {
+	struct listener_set *set = c->set;
+
+	not_unsent(c);
+	DL_DELETE(set->conns, c);
+	set->n_conns--;
+	event_free(c->readable);
+	event_free(c->writable);
+	evbuffer_free(c->out);
+	close(c->fd);
+	c->fd = -1;
+	if (c->n_jobs == 0)
+		conn_free(c);
+	else
+		set->n_zombies++;
+}
+
+void stream_conn_close_all(struct listener_set *set) {
+	struct stream_listener *l;
+	struct stream_listener *next;
+
+	while (set->conns)
+		conn_close(set->conns);
+	LL_FOREACH_SAFE(set->streams, l, next) {
+		event_free(l->readable);
+		free(l);
+	}
+	set->streams = NULL;
+}
+
+static bool has_line(const struct stream_conn *c) {
+	return memchr(c->in, '\n', c->in_len) != NULL;
+}
+
+// Everything it asked for was answered, and it can ask no more.
+static bool conn_done(const struct stream_conn *c) {
+	return c->n_jobs == 0 && (c->one_shot || (c->eof && !has_line(c)));
+}
+
+// ---- sending
+// -------------------------------------------------------------------------------------
+
+static bool conn_full(const struct stream_conn *c) {
+	return c->n_jobs >= JOBS_MAX || evbuffer_get_length(c->out) > OUT_MAX;
+}
+
+// Returns 0, or -EPIPE when nobody takes it.
+static int conn_write(struct stream_conn *c) {
+	size_t len = evbuffer_get_length(c->out);
+	const unsigned char *bytes = evbuffer_pullup(c->out, -1);
+	ssize_t n = send(c->fd, bytes, len, MSG_DONTWAIT | MSG_NOSIGNAL);
+
+	if (n < 0)
+		return errno == EAGAIN || errno == EINTR ? 0 : -EPIPE;
+	evbuffer_drain(c->out, (size_t)n);
+	return 0;
+}
+
+static void conn_read_lines(struct stream_conn *c);
+
+// Send what there is, then read on or close.
+static void conn_flush(struct stream_conn *c) {
+	static const struct timeval patience = {.tv_sec = WRITE_IDLE_S};
+
+	not_unsent(c);
+	if (evbuffer_get_length(c->out) > 0 && conn_write(c) < 0) {
+		conn_close(c);
+		return;
+	}
+	if (c->paused && !conn_full(c)) {
+		c->paused = false;
+		if (!c->eof)
+			event_add(c->readable, NULL);
+		conn_read_lines(c);
+	}
+	if (evbuffer_get_length(c->out) > 0)
+		event_add(c->writable, &patience);
+	else if (conn_done(c))
+		conn_close(c);
+}
+
+void stream_conn_flush(struct listener_set *set) {
+	while (set->unsent)
+		conn_flush(set->unsent);
+}
+
+static void on_writable(evutil_socket_t fd RR_UNUSED, short what, void *arg) {
+	struct stream_conn *c = arg;
+
+	if (what & EV_TIMEOUT)
+		conn_close(c);
+	else
+		conn_flush(c);
+}
+
+static void mark_unsent(struct stream_conn *c) {
+	if (!c->is_unsent)
+		DL_APPEND2(c->set->unsent, c, unsent_prev, unsent_next);
+	c->is_unsent = true;
+}
+
+// Move finished replies to the output, as far as the line of commands allows.
+static void send_in_order(struct stream_conn *c) {
+	struct job *job;
+
+	for (;;) {
+		LL_SEARCH_SCALAR(c->early, job, origin.order, c->order_out);
+		if (!job)
+			return;
+		LL_DELETE(c->early, job);
+		evbuffer_add(c->out, job->reply, job->reply_len);
+		job_free(job);
+		c->order_out++;
+		mark_unsent(c);
+	}
+}
+
+// job_origin.reply
+static void reply(struct job *job) {
+	struct stream_conn *c = job->origin.listener;
+
+	c->n_jobs--;
+	if (c->fd >= 0) {
+		LL_PREPEND(c->early, job);
+		send_in_order(c);
+		return;
+	}
+	job_free(job);
+	if (c->n_jobs == 0) {
+		c->set->n_zombies--;
+		conn_free(c);
+	}
+}
+
+// ---- receiving
+// -----------------------------------------------------------------------------------
+
+// The peer has sent all it will. What is under way is still answered.
+static void conn_eof(struct stream_conn *c) {
+	c->eof = true;
+	event_del(c->readable);
+	mark_unsent(c);
+}
+
+static void conn_execute(struct stream_conn *c, const char *bytes, size_t len) {
+	struct job *job = job_new();
+
+	if (!job) {
+		rr_err("listener", "out of memory, closing a connection");
+		conn_eof(c);
+		return;
+	}
+	memcpy(job->bytes, bytes, len);
+	job->command = (struct slice){job->bytes, len};
+	job->received_ns = rr_now_ns();
+	job->origin.reply = reply;
+	job->origin.listener = c;
+	job->origin.order = c->order_in++;
+	c->n_jobs++;
+	c->set->hooks.execute(c->set->hooks.arg, job);
+}
+
+// Run the complete lines of the buffer, as many as may be under way.
+static void conn_read_lines(struct stream_conn *c) {
+	size_t used = 0;
+	const char *end;
+
+	if (c->one_shot)
+		return;
+	while ((end = memchr(c->in + used, '\n', c->in_len - used)) != NULL) {
+		if (conn_full(c)) {
+			c->paused = true;
+			event_del(c->readable);
+			break;
+		}
+		conn_execute(c, c->in + used, (size_t)(end - c->in) - used);
+		used = (size_t)(end - c->in) + 1;
+	}
+	memmove(c->in, c->in + used, c->in_len - used);
+	c->in_len -= used;
+}
+
+static void conn_readable(struct stream_conn *c) {
+	ssize_t n = recv(c->fd, c->in + c->in_len, sizeof(c->in) - c->in_len, MSG_DONTWAIT);
+
+	if (n < 0) {
+		if (errno != EAGAIN && errno != EINTR)
+			conn_close(c);
+		return;
+	}
+	if (n == 0) {
+		conn_eof(c);
+		return;
+	}
+	c->in_len += (size_t)n;
+	conn_read_lines(c);
+	if (c->in_len > LINE_MAX_BYTES && !has_line(c))
+		conn_close(c);
+}
+
+// What one read gives is the command.
+static void conn_readable_once(struct stream_conn *c) {
+	ssize_t n = recv(c->fd, c->in, RTPP_MAX_COMMAND, MSG_DONTWAIT);
+
+	if (n < 0 && (errno == EAGAIN || errno == EINTR))
+		return;
+	if (n <= 0) {
+		conn_close(c);
+		return;
+	}
+	event_del(c->readable);
+	conn_execute(c, c->in, (size_t)n);
+}
+
+static void on_readable(evutil_socket_t fd RR_UNUSED, short what, void *arg) {
+	struct stream_conn *c = arg;
+
+	if (what & EV_TIMEOUT)
+		conn_close(c);
+	else if (c->one_shot)
+		conn_readable_once(c);
+	else
+		conn_readable(c);
+}
+
+// ---- accepting
+// -----------------------------------------------------------------------------------
+
+// Undo a half-made connection.
+static void conn_discard(struct stream_conn *c) {
+	if (c->readable)
+		event_free(c->readable);
+	if (c->writable)
+		event_free(c->writable);
+	if (c->out)
+		evbuffer_free(c->out);
+	free(c);
+}
+
+// Takes fd over when it returns true.
+static bool conn_open(struct stream_listener *l, int fd) {
+	static const struct timeval patience = {.tv_sec = ONE_SHOT_IDLE_S};
+	struct event_base *base = l->set->hooks.base;
+	short what = l->one_shot ? EV_READ : EV_READ | EV_PERSIST;
+	struct stream_conn *c = calloc(1, sizeof(*c));
+
+	if (!c)
+		return false;
+	c->set = l->set;
+	c->fd = fd;
+	c->one_shot = l->one_shot;
+	c->readable = event_new(base, fd, what, on_readable, c);
+	c->writable = event_new(base, fd, EV_WRITE, on_writable, c);
+	c->out = evbuffer_new();
+	if (!c->readable || !c->writable || !c->out ||
+		event_add(c->readable, l->one_shot ? &patience : NULL) < 0) {
+		conn_discard(c);
+		return false;
+	}
+	DL_APPEND(l->set->conns, c);
+	l->set->n_conns++;
+	l->set->stats.n_connections++;
+	return true;
+}
+
+static void on_accept(evutil_socket_t fd, short what RR_UNUSED, void *arg) {
+	struct stream_listener *l = arg;
+
+	for (int i = 0; i < ACCEPT_BATCH; i++) {
+		int conn = accept4(fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
+
+		if (conn < 0)
+			return;
+		if (l->set->n_conns >= LISTENER_MAX_CONNECTIONS || !conn_open(l, conn)) {
+			l->set->stats.n_refused++;
+			close(conn);
+		}
+	}
+}
+
+int stream_listener_add(struct listener_set *set, const struct command_socket *socket) {
+	struct stream_listener *l = calloc(1, sizeof(*l));
+
+	if (!l)
+		return -ENOMEM;
+	l->set = set;
+	l->one_shot = socket->kind == COMMAND_SOCKET_UNIX;
+	l->readable = event_new(set->hooks.base, socket->fd, EV_READ | EV_PERSIST, on_accept, l);
+	if (!l->readable || event_add(l->readable, NULL) < 0) {
+		if (l->readable)
+			event_free(l->readable);
+		free(l);
+		return -ENOMEM;
+	}
+	LL_PREPEND(set->streams, l);
+	return 0;
+}
