@@ -24,17 +24,20 @@ say = $(if $(V),,@printf '  %-5s %s\n' $(1) $@;)
 # ---- sources -------------------------------------------------------------------------------------
 
 COMMON_SRC := counters.c endpoint.c log.c ring.c shm_region.c config.c config_schema.c \
-	config_value.c config_net.c config_socket.c config_check.c config_print.c flow_totals.c
+	config_value.c config_net.c config_socket.c config_check.c config_print.c flow_totals.c \
+	session_record.c
 
 DP_SRC := main.c eal.c port.c steering.c worker.c io.c parse.c flow_table.c relay.c rtp_stats.c \
 	rewrite.c handoff.c punt.c neighbour.c arp.c nd.c icmp.c command.c upkeep.c
 
-CONTROL_SRC := main.c supervisor.c loop.c listener.c job.c retrans.c rtpp_lex.c rtpp_parse.c \
-	rtpp_reply.c capabilities.c port_alloc.c privdrop.c command.c session.c session_record.c \
+CONTROL_SRC := main.c supervisor.c passed_sockets.c command_socket.c privdrop.c loop.c listener.c \
+	datagram_socket.c stream_conn.c job.c retrans.c keyed_hash.c rtpp_lex.c rtpp_parse.c rtpp_media.c \
+	rtpp_reply.c capabilities.c port_alloc.c command.c session.c session_record.c \
 	realm_select.c cmd_update.c cmd_lookup.c cmd_delete.c cmd_query.c cmd_info.c cmd_stats.c \
 	cmd_media.c subcommand.c dp_client.c store.c resync.c expiry.c stats.c
 
-RRCTL_SRC := rrctl.c
+RRCTL_SRC := rrctl.c rrctl_out.c rrctl_region.c rrctl_store.c rrctl_status.c rrctl_port.c \
+	rrctl_stats.c rrctl_flow.c rrctl_session.c rrctl_config.c
 
 # Unit tests: a name here is tests/unit/test_NAME.cc; test_NAME_OBJ names what it links.
 UNIT_TESTS := counters endpoint log config ring

@@ -1,0 +1,220 @@
+// SPDX-License-Identifier: BSD-2-Clause
+// The event loop of control, which works in turns.
+#include "loop.h"
+
+#include <errno.h>
+#include <stdbool.h>
+#include <stdlib.h>
+#include <sys/timerfd.h>
+#include <unistd.h>
+
+#include <event2/event.h>
+
+#include "clock.h"
+#include "control.h"
+#include "listener.h"
+
+#define MAX_WATCHES 8
+#define STOP_PATIENCE_NS (200 * RR_NS_PER_MS) // for replies that are under way at the end
+
+// How often to look for acknowledgements, by how long they have been outstanding. A dataplane that
+// lives answers within tens of microseconds; one that does not is not worth a core.
+static const struct poll_pace {
+	uint64_t until_ns;
+	uint64_t period_ns;
+} poll_paces[] = {
+	{1 * RR_NS_PER_MS, 30000},
+	{10 * RR_NS_PER_MS, 200000},
+	{UINT64_MAX, 1 * RR_NS_PER_MS},
+};
+static const uint64_t idle_period_ns = 10 * RR_NS_PER_MS;
+
+// A timer or signal that somebody asked for.
+struct watch {
+	struct event *event;
+	void (*fn)(void *arg);
+	void *arg;
+};
+
+struct loop {
+	struct event_base *base;
+	struct control *ctl;
+	struct listener_set *listeners; // NULL until they are there
+	bool turn_open; // control_turn_begin was called
+	bool stopping;
+	uint64_t stop_ns; // since when
+	uint64_t waiting_since_ns; // 0: nothing is outstanding
+	int poll_fd; // timerfd that ends a wait
+	uint64_t poll_period_ns; // as it is armed
+	struct event *poll_event;
+	unsigned int n_watches;
+	struct watch watch[MAX_WATCHES];
+};
+
+static void on_poll_timer(evutil_socket_t fd, short what RR_UNUSED, void *arg RR_UNUSED) {
+	uint64_t n_expired;
+
+	// Only has to end the wait; what is to be polled is polled at the end of every turn.
+	(void)!read(fd, &n_expired, sizeof(n_expired));
+}
+
+static int arm_poll_timer(struct loop *loop, uint64_t period_ns) {
+	struct timespec ts = {.tv_nsec = (long)period_ns};
+	struct itimerspec its = {.it_interval = ts, .it_value = ts};
+
+	if (period_ns == loop->poll_period_ns)
+		return 0;
+	if (timerfd_settime(loop->poll_fd, 0, &its, NULL) < 0)
+		return -errno;
+	loop->poll_period_ns = period_ns;
+	return 0;
+}
+
+static int open_poll_timer(struct loop *loop) {
+	loop->poll_fd = timerfd_create(CLOCK_MONOTONIC, TFD_NONBLOCK | TFD_CLOEXEC);
+	if (loop->poll_fd < 0)
+		return -errno;
+	loop->poll_event =
+		event_new(loop->base, loop->poll_fd, EV_READ | EV_PERSIST, on_poll_timer, NULL);
+	if (!loop->poll_event || event_add(loop->poll_event, NULL) < 0)
+		return -ENOMEM;
+	return arm_poll_timer(loop, idle_period_ns);
+}
+
+int loop_new(struct loop **out, struct control *ctl) {
+	struct loop *loop = calloc(1, sizeof(*loop));
+	int rc;
+
+	if (!loop)
+		return -ENOMEM;
+	loop->poll_fd = -1;
+	loop->ctl = ctl;
+	loop->base = event_base_new();
+	rc = loop->base ? open_poll_timer(loop) : -ENOMEM;
+	if (rc < 0) {
+		loop_free(loop);
+		return rc;
+	}
+	*out = loop;
+	return 0;
+}
+
+void loop_free(struct loop *loop) {
+	if (!loop)
+		return;
+	for (unsigned int i = 0; i < loop->n_watches; i++)
+		event_free(loop->watch[i].event);
+	if (loop->poll_event)
+		event_free(loop->poll_event);
+	if (loop->poll_fd >= 0)
+		close(loop->poll_fd);
+	if (loop->base)
+		event_base_free(loop->base);
+	free(loop);
+}
+
+struct event_base *loop_base(struct loop *loop) {
+	return loop->base;
+}
+
+void loop_set_listeners(struct loop *loop, struct listener_set *set) {
+	loop->listeners = set;
+}
+
+// ---- a turn
+// --------------------------------------------------------------------------------------
+
+static void open_turn(struct loop *loop) {
+	if (!loop->turn_open)
+		control_turn_begin(loop->ctl, rr_now_ns());
+	loop->turn_open = true;
+}
+
+void loop_execute(struct loop *loop, struct job *job) {
+	open_turn(loop);
+	command_execute(loop->ctl, job);
+}
+
+static uint64_t poll_period(struct loop *loop, uint64_t now_ns) {
+	unsigned int i = 0;
+
+	if (!control_waiting(loop->ctl)) {
+		loop->waiting_since_ns = 0;
+		return idle_period_ns;
+	}
+	if (loop->waiting_since_ns == 0)
+		loop->waiting_since_ns = now_ns;
+	while (now_ns - loop->waiting_since_ns >= poll_paces[i].until_ns)
+		i++;
+	return poll_paces[i].period_ns;
+}
+
+static void end_turn(struct loop *loop) {
+	uint64_t now_ns;
+
+	open_turn(loop);
+	control_turn_commit(loop->ctl);
+	now_ns = rr_now_ns();
+	control_poll(loop->ctl, now_ns);
+	if (loop->listeners)
+		listener_flush(loop->listeners);
+	arm_poll_timer(loop, poll_period(loop, now_ns));
+	loop->turn_open = false;
+}
+
+static bool has_stopped(struct loop *loop) {
+	if (!loop->stopping)
+		return false;
+	if (loop->stop_ns == 0)
+		loop->stop_ns = rr_now_ns();
+	return !control_waiting(loop->ctl) || rr_now_ns() - loop->stop_ns > STOP_PATIENCE_NS;
+}
+
+int loop_run(struct loop *loop) {
+	while (!has_stopped(loop)) {
+		if (event_base_loop(loop->base, EVLOOP_ONCE) < 0)
+			return -EIO;
+		end_turn(loop);
+	}
+	return 0;
+}
+
+void loop_stop(struct loop *loop) {
+	loop->stopping = true;
+}
+
+// ---- timers and signals
+// --------------------------------------------------------------------------
+
+static void on_watch(evutil_socket_t fd RR_UNUSED, short what RR_UNUSED, void *arg) {
+	const struct watch *w = arg;
+
+	w->fn(w->arg);
+}
+
+static int add_watch(struct loop *loop, evutil_socket_t fd, short what,
+	const struct timeval *period, struct watch watch) {
+	struct watch *w = &loop->watch[loop->n_watches];
+
+	if (loop->n_watches == MAX_WATCHES)
+		return -ENOSPC;
+	*w = watch;
+	w->event = event_new(loop->base, fd, what | EV_PERSIST, on_watch, w);
+	if (!w->event)
+		return -ENOMEM;
+	loop->n_watches++;
+	return event_add(w->event, period) < 0 ? -ENOMEM : 0;
+}
+
+int loop_every(struct loop *loop, uint32_t period_ms, void (*fn)(void *arg), void *arg) {
+	struct timeval period = {
+		.tv_sec = period_ms / 1000,
+		.tv_usec = period_ms % 1000 * 1000,
+	};
+
+	return add_watch(loop, -1, 0, &period, (struct watch){.fn = fn, .arg = arg});
+}
+
+int loop_on_signal(struct loop *loop, int signo, void (*fn)(void *arg), void *arg) {
+	return add_watch(loop, signo, EV_SIGNAL, NULL, (struct watch){.fn = fn, .arg = arg});
+}

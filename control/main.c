@@ -1,0 +1,274 @@
+// SPDX-License-Identifier: BSD-2-Clause
+// rtprelayd: the control process. Reads its arguments and becomes the supervisor, or its worker.
+#include <errno.h>
+#include <getopt.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "clock.h"
+#include "control.h"
+#include "job.h"
+#include "listener.h"
+#include "log.h"
+#include "loop.h"
+#include "passed_sockets.h"
+#include "retrans.h"
+#include "shm_region.h"
+#include "supervisor.h"
+
+enum mode {
+	MODE_SUPERVISOR,
+	MODE_WORKER,
+	MODE_CHECK,
+	MODE_PRINT,
+};
+
+struct worker {
+	struct rr_config cfg;
+	struct command_socket socket[RR_MAX_SOCKETS];
+	struct loop *loop;
+	struct retrans *retrans;
+	struct listener_set *listeners;
+	struct control control;
+};
+
+static int init_lock(struct worker *w) {
+	int holder = 0;
+	int fd = rr_region_lock(w->cfg.run_dir, RR_LOCK_CONTROL, &holder);
+
+	if (fd == -EBUSY)
+		rr_err("main", "another rtprelayd serves this region run_dir=%s pid=%d",
+			w->cfg.run_dir, holder);
+	return fd < 0 ? fd : 0; // held until the process ends
+}
+
+static int init_sockets(struct worker *w) {
+	int rc = passed_sockets_take(&w->cfg, w->socket);
+
+	for (uint32_t i = 0; rc == 0 && i < w->cfg.n_sockets; i++) {
+		if (w->socket[i].fd < 0) {
+			rr_err("main", "socket was not passed on socket=%s", w->cfg.socket[i]);
+			rc = -ENOENT;
+		}
+	}
+	return rc;
+}
+
+static int init_loop(struct worker *w) {
+	return loop_new(&w->loop, &w->control);
+}
+
+static void fini_loop(struct worker *w) {
+	loop_free(w->loop);
+}
+
+static void purge(void *arg) {
+	retrans_purge(arg, rr_now_ns());
+}
+
+static int init_retrans(struct worker *w) {
+	w->retrans = retrans_new(NULL, NULL);
+	if (!w->retrans)
+		return -ENOMEM;
+	return loop_every(w->loop, RETRANS_PURGE_MS, purge, w->retrans);
+}
+
+static void fini_retrans(struct worker *w) {
+	retrans_free(w->retrans);
+}
+
+static void execute(void *arg, struct job *job) {
+	struct worker *w = arg;
+
+	loop_execute(w->loop, job);
+}
+
+static bool settled(void *arg) {
+	const struct worker *w = arg;
+
+	return control_settled(&w->control);
+}
+
+static int init_listeners(struct worker *w) {
+	struct listener_hooks hooks = {
+		.base = loop_base(w->loop),
+		.retrans = w->retrans,
+		.execute = execute,
+		.settled = settled,
+		.arg = w,
+	};
+
+	return listener_set_new(&w->listeners, &hooks);
+}
+
+static void fini_listeners(struct worker *w) {
+	listener_set_free(w->listeners);
+	job_drain_free_list();
+}
+
+static int init_control(struct worker *w) {
+	return control_open(&w->control, &w->cfg, w->retrans);
+}
+
+static void fini_control(struct worker *w) {
+	control_close(&w->control);
+}
+
+static int init_service(struct worker *w) {
+	for (uint32_t i = 0; i < w->cfg.n_sockets; i++) {
+		int rc = listener_add(w->listeners, &w->socket[i]);
+
+		if (rc < 0)
+			return rc;
+	}
+	loop_set_listeners(w->loop, w->listeners);
+	return 0;
+}
+
+static void fini_service(struct worker *w) {
+	listener_set_stop(w->listeners);
+}
+
+static void on_stop(void *arg) {
+	loop_stop(((struct worker *)arg)->loop);
+}
+
+static void on_drain(void *arg) {
+	struct worker *w = arg;
+
+	if (!w->control.draining)
+		rr_info("main", "slow shutdown: no new sessions, ends with the last one");
+	w->control.draining = true;
+}
+
+// Slow shutdown is over once the last session is.
+static void look_for_end(void *arg) {
+	struct worker *w = arg;
+
+	if (w->control.draining && control_empty(&w->control))
+		loop_stop(w->loop);
+}
+
+static int init_signals(struct worker *w) {
+	int rc = loop_on_signal(w->loop, SIGTERM, on_stop, w);
+
+	signal(SIGPIPE, SIG_IGN);
+	if (rc == 0)
+		rc = loop_on_signal(w->loop, SIGINT, on_stop, w);
+	if (rc == 0)
+		rc = loop_on_signal(w->loop, SIGHUP, on_drain, w);
+	return rc == 0 ? loop_every(w->loop, 100, look_for_end, w) : rc;
+}
+
+// Start-up order of the worker; torn down in reverse.
+static const struct step {
+	const char *name;
+	int (*init)(struct worker *w);
+	void (*fini)(struct worker *w);
+} steps[] = {
+	{"lock", init_lock, NULL},
+	{"sockets", init_sockets, NULL},
+	{"loop", init_loop, fini_loop},
+	{"signals", init_signals, NULL},
+	{"cookie cache", init_retrans, fini_retrans},
+	{"listeners", init_listeners, fini_listeners},
+	{"control", init_control, fini_control},
+	{"service", init_service, fini_service},
+};
+
+static void tear_down(struct worker *w, size_t n_steps) {
+	while (n_steps-- > 0) {
+		if (steps[n_steps].fini)
+			steps[n_steps].fini(w);
+	}
+}
+
+static int worker_run(struct worker *w) {
+	int rc;
+
+	for (size_t i = 0; i < RR_ARRAY_LEN(steps); i++) {
+		rc = steps[i].init(w);
+		if (rc < 0) {
+			rr_err("main", "start failed step=\"%s\" error=%s", steps[i].name,
+				strerror(-rc));
+			tear_down(w, i);
+			return EXIT_FAILURE;
+		}
+	}
+	rr_info("main", "serving sockets=%u", w->cfg.n_sockets);
+	rc = loop_run(w->loop);
+	rr_info("main", "stopping");
+	tear_down(w, RR_ARRAY_LEN(steps));
+	return rc < 0 ? EXIT_FAILURE : EXIT_SUCCESS;
+}
+
+static void usage(FILE *out) {
+	fputs("usage: rtprelayd -c FILE [--check | --print]\n"
+	      "\n"
+	      "  -c, --config FILE  configuration\n"
+	      "      --check        read and check the configuration, and exit\n"
+	      "      --print        write what is in effect, and exit\n"
+	      "  -h, --help         this text\n"
+	      "\n"
+	      "Runs in the foreground and logs to stderr. SIGTERM stops it and keeps the calls;\n"
+	      "SIGHUP refuses new sessions and ends with the last one.\n",
+		out);
+}
+
+// Returns false when the arguments are wrong or help was asked for; *status is what to exit with.
+static bool read_arguments(int argc, char **argv, enum mode *mode, const char **path, int *status) {
+	static const struct option options[] = {
+		{"config", required_argument, NULL, 'c'},
+		{"check", no_argument, NULL, 'k'},
+		{"print", no_argument, NULL, 'p'},
+		{"help", no_argument, NULL, 'h'},
+		{SUPERVISOR_WORKER_OPTION, no_argument, NULL, 'w'},
+		{NULL, 0, NULL, 0},
+	};
+	int c;
+
+	while ((c = getopt_long(argc, argv, "c:h", options, NULL)) != -1) {
+		if (c == 'c') {
+			*path = optarg;
+		} else if (c == 'k' || c == 'p' || c == 'w') {
+			*mode = c == 'k' ? MODE_CHECK : c == 'p' ? MODE_PRINT : MODE_WORKER;
+		} else {
+			usage(c == 'h' ? stdout : stderr);
+			*status = c == 'h' ? EXIT_SUCCESS : 2;
+			return false;
+		}
+	}
+	if (optind < argc || !*path) {
+		usage(stderr);
+		*status = 2;
+		return false;
+	}
+	return true;
+}
+
+int main(int argc, char **argv) {
+	static struct worker w;
+	const char *path = NULL;
+	enum mode mode = MODE_SUPERVISOR;
+	int status = EXIT_SUCCESS;
+
+	if (!read_arguments(argc, argv, &mode, &path, &status))
+		return status;
+	if (rr_config_load(&w.cfg, path, stderr) < 0)
+		return EXIT_FAILURE;
+	rr_log_init("rtprelayd", (enum rr_log_level)w.cfg.log_level);
+	switch (mode) {
+	case MODE_CHECK:
+		printf("%s: ok\n", path);
+		return EXIT_SUCCESS;
+	case MODE_PRINT:
+		rr_config_print(&w.cfg, stdout);
+		return EXIT_SUCCESS;
+	case MODE_WORKER:
+		return worker_run(&w);
+	default:
+		return supervisor_run(&w.cfg);
+	}
+}

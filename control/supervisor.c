@@ -1,0 +1,375 @@
+// SPDX-License-Identifier: BSD-2-Clause
+// The parent of control: holds the command sockets and starts the worker again when it dies.
+//
+// It does nothing else, so that nothing else can kill it. A controller never sees a closed socket:
+// what it sends while no worker runs waits in the kernel. The worker is this program again, started
+// with the sockets in the way of systemd and behind them a copy of the configuration as it was
+// checked at start, so that a file which is being edited when the worker dies does no harm. It gets
+// SIGTERM should the parent die.
+//
+// <run_dir>/rtprelayd.pid holds the supervisor's process id, <run_dir>/rtprelayd-worker.pid the
+// worker's. Both are gone after a clean end.
+#include "supervisor.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/prctl.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "clock.h"
+#include "log.h"
+#include "passed_sockets.h"
+#include "privdrop.h"
+
+#define QUICK_DEATH_NS RR_NS_PER_S
+#define BACKOFF_FIRST_MS 50
+#define BACKOFF_MAX_MS 2000
+#define STOP_PATIENCE_NS (10 * RR_NS_PER_S)
+
+struct supervisor {
+	const struct rr_config *cfg;
+	struct command_socket socket[RR_MAX_SOCKETS];
+	struct privdrop identity;
+	int config_fd; // memfd with the configuration in effect
+	sigset_t signals; // those we wait for, blocked
+	sigset_t old_mask;
+	pid_t worker; // 0: none runs
+	uint64_t started_ns;
+	uint64_t deadline_ns; // next start, or end of the patience with a stop; 0 = none
+	unsigned int n_quick_deaths; // in a row
+	bool proven; // a worker has once lived longer than QUICK_DEATH_NS
+	int stop_signal; // 0: not asked to stop
+	bool over;
+	int status; // exit status, once it is over
+};
+
+// ---- files
+// ---------------------------------------------------------------------------------------
+
+static void pid_path(const struct supervisor *sv, const char *name, char *buf, size_t size) {
+	snprintf(buf, size, "%s/%s.pid", sv->cfg->run_dir, name);
+}
+
+// Whoever reads it sees the old number or the new one, never half of it.
+static void write_pid(const struct supervisor *sv, const char *name, pid_t pid) {
+	char path[RR_PATH_LEN + 64];
+	char fresh[RR_PATH_LEN + 72];
+	FILE *f;
+	bool ok;
+
+	pid_path(sv, name, path, sizeof(path));
+	snprintf(fresh, sizeof(fresh), "%s.new", path);
+	f = fopen(fresh, "we");
+	ok = f && fprintf(f, "%d\n", (int)pid) > 0;
+	if (f)
+		ok = fclose(f) == 0 && ok;
+	if (!ok || rename(fresh, path) < 0)
+		rr_warn("supervisor", "pid file not written path=%s error=%s", path,
+			strerror(errno));
+}
+
+static void remove_pid(const struct supervisor *sv, const char *name) {
+	char path[RR_PATH_LEN + 64];
+
+	pid_path(sv, name, path, sizeof(path));
+	unlink(path);
+}
+
+// Make a folder and its parents; what was there stays as it is.
+static int make_dir(const char *path, const struct privdrop *identity) {
+	char part[RR_PATH_LEN];
+
+	for (const char *slash = strchr(path + 1, '/'); slash; slash = strchr(slash + 1, '/')) {
+		snprintf(part, sizeof(part), "%.*s", (int)(slash - path), path);
+		if (mkdir(part, 0755) < 0 && errno != EEXIST)
+			return -errno;
+	}
+	if (mkdir(path, 0770) < 0)
+		return errno == EEXIST ? 0 : -errno;
+	if (identity->change_group && chown(path, identity->uid, identity->gid) < 0)
+		return -errno;
+	return 0;
+}
+
+static int make_dirs(struct supervisor *sv) {
+	const char *dirs[] = {sv->cfg->run_dir, sv->cfg->store_dir};
+
+	for (size_t i = 0; i < RR_ARRAY_LEN(dirs); i++) {
+		int rc = make_dir(dirs[i], &sv->identity);
+
+		if (rc < 0) {
+			rr_err("supervisor", "folder not made path=%s error=%s", dirs[i],
+				strerror(-rc));
+			return rc;
+		}
+	}
+	return 0;
+}
+
+static int copy_config(struct supervisor *sv) {
+	FILE *f;
+	int fd = memfd_create("rtprelay.conf", MFD_CLOEXEC);
+
+	if (fd < 0)
+		return -errno;
+	sv->config_fd = fd;
+	f = fdopen(dup(fd), "w");
+	if (!f)
+		return -errno;
+	rr_config_print(sv->cfg, f);
+	return fclose(f) == 0 ? 0 : -errno;
+}
+
+// ---- sockets
+// -------------------------------------------------------------------------------------
+
+static int bind_socket(struct supervisor *sv, uint32_t i) {
+	const char *name = sv->cfg->socket[i];
+	int rc = command_socket_bind(&sv->socket[i], sv->cfg->socket_mode, sv->identity.gid);
+
+	if (rc == -EADDRINUSE)
+		rr_err("supervisor", "another server has this socket socket=%s", name);
+	else if (rc == -EEXIST)
+		rr_err("supervisor", "the path is something else than a socket socket=%s", name);
+	else if (rc < 0)
+		rr_err("supervisor", "socket not bound socket=%s error=%s", name, strerror(-rc));
+	return rc;
+}
+
+static int open_sockets(struct supervisor *sv) {
+	int rc = passed_sockets_take(sv->cfg, sv->socket);
+
+	for (uint32_t i = 0; rc == 0 && i < sv->cfg->n_sockets; i++) {
+		if (sv->socket[i].fd < 0)
+			rc = bind_socket(sv, i);
+	}
+	return rc;
+}
+
+static void close_sockets(struct supervisor *sv) {
+	for (uint32_t i = 0; i < sv->cfg->n_sockets; i++)
+		command_socket_close(&sv->socket[i]);
+}
+
+// ---- worker
+// --------------------------------------------------------------------------------------
+
+// Runs in the child; returns only when it failed.
+static void become_worker(struct supervisor *sv, pid_t parent) {
+	char path[32];
+	char program[] = "rtprelayd";
+	char option[] = "--" SUPERVISOR_WORKER_OPTION;
+	char file[] = "-c";
+	char *argv[] = {program, option, file, path, NULL};
+	int config;
+
+	prctl(PR_SET_PDEATHSIG, SIGTERM);
+	if (getppid() != parent)
+		_exit(1); // the parent died before it could be heard of
+	config = passed_sockets_give(sv->socket, sv->cfg->n_sockets, sv->config_fd);
+	if (config < 0)
+		return;
+	snprintf(path, sizeof(path), "/proc/self/fd/%d", config);
+	sigprocmask(SIG_SETMASK, &sv->old_mask, NULL);
+	execv("/proc/self/exe", argv);
+}
+
+static void start_worker(struct supervisor *sv) {
+	pid_t parent = getpid();
+	pid_t pid = fork();
+
+	if (pid == 0) {
+		become_worker(sv, parent);
+		rr_err("supervisor", "worker not started error=%s", strerror(errno));
+		_exit(1);
+	}
+	sv->started_ns = rr_now_ns();
+	sv->deadline_ns = 0;
+	if (pid < 0) {
+		rr_err("supervisor", "fork failed error=%s", strerror(errno));
+		sv->deadline_ns = sv->started_ns + BACKOFF_MAX_MS * RR_NS_PER_MS;
+		return;
+	}
+	sv->worker = pid;
+	write_pid(sv, "rtprelayd-worker", pid);
+}
+
+static void finish(struct supervisor *sv, int status) {
+	sv->over = true;
+	sv->status = status;
+}
+
+// How long to wait before the next start: at once after a long life or the first quick death.
+static uint64_t backoff_ns(unsigned int n_quick_deaths) {
+	uint64_t ms = BACKOFF_FIRST_MS;
+
+	if (n_quick_deaths < 2)
+		return 0;
+	for (unsigned int i = 2; i < n_quick_deaths && ms < BACKOFF_MAX_MS; i++)
+		ms *= 2;
+	return (ms < BACKOFF_MAX_MS ? ms : BACKOFF_MAX_MS) * RR_NS_PER_MS;
+}
+
+static void restart_later(struct supervisor *sv, uint64_t now_ns) {
+	uint64_t delay_ns;
+
+	if (now_ns - sv->started_ns >= QUICK_DEATH_NS) {
+		sv->n_quick_deaths = 0;
+		sv->proven = true;
+	} else {
+		sv->n_quick_deaths++;
+	}
+	delay_ns = backoff_ns(sv->n_quick_deaths);
+	sv->deadline_ns = now_ns + delay_ns;
+	rr_info("supervisor", "worker is started again in_ms=%llu",
+		(unsigned long long)(delay_ns / RR_NS_PER_MS));
+	// A test build dies at a crash point once, not in every worker.
+	unsetenv("RR_CRASH_POINT");
+}
+
+// What the end of a worker means: it was told to stop or found nothing more to do; it refuses to
+// start, having said why; or it died.
+static void worker_ended(struct supervisor *sv, int wstatus) {
+	bool refused = WIFEXITED(wstatus) && WEXITSTATUS(wstatus) != 0;
+
+	if (WIFSIGNALED(wstatus))
+		rr_err("supervisor", "worker died pid=%d signal=%d", (int)sv->worker,
+			WTERMSIG(wstatus));
+	else if (refused)
+		rr_err("supervisor", "worker ended pid=%d status=%d", (int)sv->worker,
+			WEXITSTATUS(wstatus));
+	sv->worker = 0;
+	if (sv->stop_signal || (WIFEXITED(wstatus) && WEXITSTATUS(wstatus) == 0))
+		finish(sv, WIFEXITED(wstatus) ? WEXITSTATUS(wstatus) : 1);
+	else if (refused && !sv->proven && rr_now_ns() - sv->started_ns < QUICK_DEATH_NS)
+		finish(sv, WEXITSTATUS(wstatus));
+	else
+		restart_later(sv, rr_now_ns());
+}
+
+static void reap(struct supervisor *sv) {
+	int wstatus;
+	pid_t pid;
+
+	while ((pid = waitpid(-1, &wstatus, WNOHANG)) > 0) {
+		if (pid == sv->worker)
+			worker_ended(sv, wstatus);
+	}
+}
+
+// ---- signals
+// -------------------------------------------------------------------------------------
+
+static void stop(struct supervisor *sv, int signo) {
+	if (sv->worker == 0) {
+		finish(sv, 0);
+	} else if (sv->stop_signal) {
+		// Asked twice: whoever asks is in a hurry.
+		kill(sv->worker, SIGKILL);
+	} else {
+		kill(sv->worker, SIGTERM);
+		sv->deadline_ns = rr_now_ns() + STOP_PATIENCE_NS;
+	}
+	sv->stop_signal = signo;
+}
+
+static void handle_signal(struct supervisor *sv, int signo) {
+	switch (signo) {
+	case SIGCHLD:
+		reap(sv);
+		return;
+	case SIGHUP:
+		if (sv->worker != 0)
+			kill(sv->worker, SIGHUP);
+		return;
+	default:
+		stop(sv, signo);
+	}
+}
+
+static void handle_deadline(struct supervisor *sv) {
+	if (sv->worker == 0) {
+		start_worker(sv);
+		return;
+	}
+	rr_err("supervisor", "worker does not stop, killing it pid=%d", (int)sv->worker);
+	kill(sv->worker, SIGKILL);
+	sv->deadline_ns = 0;
+}
+
+// Wait for a signal or the deadline, whichever comes first. Returns the signal or 0.
+static int wait_for_signal(const struct supervisor *sv) {
+	uint64_t now_ns = rr_now_ns();
+	uint64_t left_ns = sv->deadline_ns > now_ns ? sv->deadline_ns - now_ns : 0;
+	struct timespec ts = {
+		.tv_sec = (time_t)(left_ns / RR_NS_PER_S),
+		.tv_nsec = (long)(left_ns % RR_NS_PER_S),
+	};
+	int signo = sigtimedwait(&sv->signals, NULL, sv->deadline_ns > 0 ? &ts : NULL);
+
+	return signo > 0 ? signo : 0;
+}
+
+static void supervise(struct supervisor *sv) {
+	start_worker(sv);
+	while (!sv->over) {
+		int signo = wait_for_signal(sv);
+
+		if (signo > 0)
+			handle_signal(sv, signo);
+		else if (sv->deadline_ns > 0 && rr_now_ns() >= sv->deadline_ns)
+			handle_deadline(sv);
+	}
+}
+
+static void block_signals(struct supervisor *sv) {
+	static const int signals[] = {SIGCHLD, SIGHUP, SIGINT, SIGTERM, SIGUSR1, SIGUSR2};
+
+	sigemptyset(&sv->signals);
+	for (size_t i = 0; i < RR_ARRAY_LEN(signals); i++)
+		sigaddset(&sv->signals, signals[i]);
+	sigprocmask(SIG_BLOCK, &sv->signals, &sv->old_mask);
+}
+
+// ---- start
+// ---------------------------------------------------------------------------------------
+
+static int prepare(struct supervisor *sv) {
+	int rc = privdrop_find(&sv->identity, sv->cfg->user, sv->cfg->group);
+
+	if (rc == 0)
+		rc = make_dirs(sv);
+	if (rc == 0)
+		rc = open_sockets(sv);
+	if (rc == 0)
+		rc = privdrop_apply(&sv->identity);
+	if (rc == 0)
+		rc = copy_config(sv);
+	return rc;
+}
+
+int supervisor_run(const struct rr_config *cfg) {
+	struct supervisor sv = {.cfg = cfg, .config_fd = -1, .status = 1};
+
+	for (uint32_t i = 0; i < RR_MAX_SOCKETS; i++)
+		sv.socket[i].fd = -1;
+	block_signals(&sv);
+	if (prepare(&sv) == 0) {
+		write_pid(&sv, "rtprelayd", getpid());
+		supervise(&sv);
+		remove_pid(&sv, "rtprelayd-worker");
+		remove_pid(&sv, "rtprelayd");
+	}
+	close_sockets(&sv);
+	if (sv.config_fd >= 0)
+		close(sv.config_fd);
+	return sv.status;
+}
