@@ -1,0 +1,87 @@
+// SPDX-License-Identifier: BSD-2-Clause
+// What the commands of rrctl share: the options given, the configuration, and how results leave.
+//
+// A command builds its result as JSON and hands it to rrctl_show with a function that draws it for
+// people, so that both say the same.
+#pragma once
+
+#include <jansson.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdio.h>
+
+#include "compiler.h"
+#include "config.h"
+#include "session_record.h"
+#include "shm_region.h"
+
+RR_BEGIN_DECLS
+
+// Exit status.
+enum rrctl_status {
+	RRCTL_DONE = 0,
+	RRCTL_REFUSED = 1,
+	RRCTL_MISUSE = 2,
+};
+
+struct rrctl {
+	const char *config_path;
+	bool json;
+	bool all; // also what is zero or gone
+	struct rr_config cfg;
+};
+
+struct rrctl_column {
+	const char *title;
+	const char *key; // of the row's object
+};
+
+// rrctl_out.c
+//
+// Say why a command is refused, on stderr. Returns RRCTL_REFUSED.
+int rrctl_refuse(const char *fmt, ...) RR_PRINTF(1, 2);
+// Write a result as JSON, or let `draw` write it as a table; drops the reference. Returns
+// RRCTL_DONE.
+int rrctl_show(const struct rrctl *ctl, json_t *result, void (*draw)(const json_t *result));
+// A table of an array of objects. Columns are as wide as they must be, numbers stand to the right.
+void rrctl_table(const json_t *rows, const struct rrctl_column *columns, size_t n_columns);
+// An object as "name  value" lines.
+void rrctl_lines(const json_t *object, const struct rrctl_column *lines, size_t n_lines);
+
+// rrctl_region.c
+//
+// Map the region when there is one.
+bool rrctl_try_attach(const struct rrctl *ctl, struct rr_region *region);
+// Map the region of the configuration, or say on stderr why not. Returns RRCTL_DONE or
+// RRCTL_REFUSED.
+int rrctl_attach(const struct rrctl *ctl, struct rr_region *region, bool read_only);
+// The pid of the process that holds a role's lock, 0 when nobody does.
+int rrctl_lock_holder(const struct rrctl *ctl, enum rr_lock role);
+
+// rrctl_store.c
+//
+// Call fn for every session that control has written down, in order of creation. Returns
+// RRCTL_DONE, or RRCTL_REFUSED when there is no store to be read.
+int rrctl_each_session(const struct rrctl *ctl,
+	void (*fn)(void *arg, const struct rr_session_record_view *session), void *arg);
+
+// rrctl_flow.c
+//
+// Everything about the flow of an incarnation at a local address and port (host order); null when
+// there is none in the region. `region` may be NULL.
+json_t *rrctl_flow_of(const struct rr_region *region, const struct rr_endpoint *local,
+	uint32_t port, uint64_t uid);
+
+// One function a command: arguments behind noun and verb. Returns enum rrctl_status.
+int rrctl_status_show(struct rrctl *ctl, int argc, char **argv);
+int rrctl_port_list(struct rrctl *ctl, int argc, char **argv);
+int rrctl_port_start(struct rrctl *ctl, int argc, char **argv);
+int rrctl_stats_show(struct rrctl *ctl, int argc, char **argv);
+int rrctl_stats_list(struct rrctl *ctl, int argc, char **argv);
+int rrctl_flow_show(struct rrctl *ctl, int argc, char **argv);
+int rrctl_config_show(struct rrctl *ctl, int argc, char **argv);
+int rrctl_config_list(struct rrctl *ctl, int argc, char **argv);
+int rrctl_session_list(struct rrctl *ctl, int argc, char **argv);
+int rrctl_session_show(struct rrctl *ctl, int argc, char **argv);
+
+RR_END_DECLS

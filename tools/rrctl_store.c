@@ -1,0 +1,91 @@
+// SPDX-License-Identifier: BSD-2-Clause
+// Control's session store, read beside control.
+//
+// A read transaction keeps control from using old pages again, so that a long one would fill its
+// map: each covers a few rows only.
+#include <errno.h>
+#include <lmdb.h>
+#include <string.h>
+
+#include "rrctl.h"
+
+#define ROWS_PER_TRANSACTION 256
+
+struct walk {
+	MDB_txn *txn;
+	MDB_dbi sessions;
+	uint64_t next_id;
+	bool more;
+	void (*fn)(void *arg, const struct rr_session_record_view *session);
+	void *arg;
+};
+
+static void visit(struct walk *w, const MDB_val *row) {
+	struct rr_session_record_view view;
+
+	if (rr_session_record_view(&view, row->mv_data, row->mv_size) == 0)
+		w->fn(w->arg, &view);
+}
+
+// Some rows from w->next_id on, in one transaction.
+static int read_rows(struct walk *w) {
+	MDB_val key = {.mv_size = sizeof(w->next_id), .mv_data = &w->next_id};
+	MDB_cursor *cursor;
+	MDB_val row;
+	int rc = mdb_cursor_open(w->txn, w->sessions, &cursor);
+
+	if (rc != 0)
+		return rc;
+	rc = mdb_cursor_get(cursor, &key, &row, MDB_SET_RANGE);
+	for (int n = 0; rc == 0 && n < ROWS_PER_TRANSACTION; n++) {
+		visit(w, &row);
+		memcpy(&w->next_id, key.mv_data, sizeof(w->next_id));
+		w->next_id++;
+		rc = mdb_cursor_get(cursor, &key, &row, MDB_NEXT);
+	}
+	w->more = rc == 0;
+	mdb_cursor_close(cursor);
+	return rc == MDB_NOTFOUND ? 0 : rc;
+}
+
+static int walk_all(MDB_env *env, struct walk *w) {
+	int rc = mdb_txn_begin(env, NULL, MDB_RDONLY, &w->txn);
+
+	if (rc != 0)
+		return rc;
+	rc = mdb_dbi_open(w->txn, RR_STORE_SESSIONS, MDB_INTEGERKEY, &w->sessions);
+	do {
+		if (rc == 0)
+			rc = read_rows(w);
+		mdb_txn_reset(w->txn);
+		if (rc == 0 && w->more)
+			rc = mdb_txn_renew(w->txn);
+	} while (rc == 0 && w->more);
+	mdb_txn_abort(w->txn);
+	return rc;
+}
+
+static const char *store_error(int rc) {
+	if (rc == ENOENT || rc == MDB_NOTFOUND)
+		return "there is none, rtprelayd makes it at its start";
+	return mdb_strerror(rc);
+}
+
+int rrctl_each_session(const struct rrctl *ctl,
+	void (*fn)(void *arg, const struct rr_session_record_view *session), void *arg) {
+	struct walk w = {.fn = fn, .arg = arg};
+	MDB_env *env;
+	int rc = mdb_env_create(&env);
+
+	if (rc != 0)
+		return rrctl_refuse("store: %s", mdb_strerror(rc));
+	rc = mdb_env_set_maxdbs(env, RR_STORE_N_DBS);
+	if (rc == 0)
+		rc = mdb_env_open(env, ctl->cfg.store_dir, MDB_RDONLY, 0);
+	if (rc == 0)
+		rc = walk_all(env, &w);
+	mdb_env_close(env);
+	if (rc != 0)
+		return rrctl_refuse("store %s: %s", ctl->cfg.store_dir, store_error(rc));
+	return RRCTL_DONE;
+}
