@@ -164,7 +164,7 @@ struct rr_flow {
 	uint8_t remote_family; // enum rr_family
 	uint8_t out_family; // enum rr_family
 	uint8_t learn; // state of dpdk_app/relay.c
-	uint8_t reserved0;
+	uint8_t remote_tos; // DSCP and ECN of what is sent to `remote`: `tos` of the peer flow
 
 	// line 1: written by every packet
 	uint32_t seq; // odd while the owner writes the flow or its cold entry

@@ -1,0 +1,224 @@
+// SPDX-License-Identifier: BSD-2-Clause
+// Media policy for each datagram: is its source the flow's party, and what does it teach?
+//
+// Nearly every datagram comes from a settled source and touches the two lines of its flow. What is
+// not that plain goes to the learning machine in latch.c, and when an address moved, the flow of
+// the other leg is brought in line and control is told. A rejected datagram leaves no trace but its
+// counters: it does not keep a call alive.
+#include "relay.h"
+
+#include <string.h>
+
+#include "clock.h"
+#include "latch.h"
+#include "rtp_stats.h"
+
+// One datagram with all that its handling needs.
+struct work {
+	struct relay *relay;
+	struct burst *burst;
+	struct pkt *p;
+	struct rr_flow *f;
+	struct rr_flow_cold *c;
+	struct datagram d;
+};
+
+static inline uint8_t last_byte(const struct pkt *p) {
+	const struct rte_mbuf *last;
+
+	if (RR_LIKELY(p->n_contiguous >= p->payload_len))
+		return p->udp[8 + p->payload_len - 1];
+	last = rte_pktmbuf_lastseg(p->m);
+	return rte_pktmbuf_mtod(last, const uint8_t *)[last->data_len - 1];
+}
+
+static inline bool parse_rtp(const struct pkt *p, struct rr_rtp *rtp) {
+	return p->payload_len != 0 &&
+	       rr_rtp_parse_parts(p->udp + 8, p->payload_len, last_byte(p), rtp);
+}
+
+static inline bool source_host_matches(const struct pkt *p) {
+	return memcmp(p->flow->remote, p->src, sizeof(p->src)) == 0;
+}
+
+// True when the datagram can be accepted without a look at the learning state: a settled source,
+// and nothing new in the stream that `compat` would have to record.
+static inline bool source_is_settled(const struct work *w) {
+	const struct rr_flow *f = w->f;
+	uint32_t flags = f->flags;
+
+	if (RR_UNLIKELY(!source_host_matches(w->p) || !(flags & RR_FLOW_HAS_REMOTE)))
+		return false;
+	if (flags & RR_FLOW_ASYMMETRIC)
+		return true;
+	if (RR_UNLIKELY(f->remote_port_be != w->p->src_port_be || !(flags & RR_FLOW_LATCHED)))
+		return false;
+	if ((flags & RR_FLOW_SAFE) || !w->d.is_rtp)
+		return true;
+	return w->d.rtp.ssrc == f->ssrc &&
+	       (int32_t)((uint32_t)(w->burst->now_ns / RR_NS_PER_MS) - f->latch_due_ms) < 0;
+}
+
+static void source_fill(struct work *w) {
+	w->d.source = (struct rr_endpoint){
+		.port_be = w->p->src_port_be,
+		.family = w->p->family,
+	};
+	memcpy(w->d.source.addr, w->p->src, sizeof(w->d.source.addr));
+}
+
+static void count_latch(const struct work *w, uint32_t actions, bool was_latched) {
+	bool latches = actions & (LEARN_LATCH | LEARN_LATCH_BLIND);
+
+	if ((actions & LEARN_MOVE) && was_latched)
+		pkt_count(w->burst, w->p, RR_C_relatched, 1);
+	else if (latches && !was_latched)
+		pkt_count(w->burst, w->p, RR_C_latched, 1);
+}
+
+// Returns bits of enum learn_action.
+static uint32_t learn(struct work *w) {
+	const struct latch_limits limits = {
+		.safe_learn_ns = w->relay->safe_learn_ns,
+		.safe_silence_ns = w->relay->safe_silence_ns,
+		.safe_learn_packets = w->relay->safe_learn_packets,
+	};
+	bool was_latched = w->f->flags & RR_FLOW_LATCHED;
+	uint32_t actions;
+
+	source_fill(w);
+	actions = latch_datagram(&limits, w->f, w->c, &w->d, w->burst->now_ns);
+	count_latch(w, actions, was_latched);
+	return actions;
+}
+
+static void tell_control(struct work *w, uint32_t slot) {
+	const struct flow_table *t = w->relay->table;
+	struct rr_event event = {
+		.uid = t->flows[slot].uid,
+		.slot = slot,
+		.type = RR_EVENT_LEARNED,
+	};
+	int ret;
+
+	latch_export(&t->flows[slot], &t->cold[slot], &event);
+	ret = rr_ring_push(w->relay->events, &event);
+	if (ret == 0)
+		return;
+	pkt_count(w->burst, w->p, RR_C_events_lost, 1);
+	if (ret == -EPROTO)
+		pkt_count(w->burst, w->p, RR_C_ring_broken, 1);
+}
+
+static void refresh_peer(const struct work *w, uint32_t slot) {
+	struct flow_table *t = w->relay->table;
+
+	if (flow_is_paired(t, slot))
+		flow_refresh_out(t, t->flows[slot].peer);
+}
+
+// RTP has learned an address: RTCP is expected one port above it (protocol reference 9.4).
+static void guess_rtcp(struct work *w) {
+	struct flow_table *t = w->relay->table;
+	uint32_t slot = w->p->slot + 1;
+	struct rr_flow *f = &t->flows[slot];
+	struct rr_endpoint guess = w->d.source;
+	bool moved;
+
+	if (f->owner != t->self || !(f->flags & RR_FLOW_INSTALLED) || (f->flags & RR_FLOW_TORN))
+		return;
+	guess.port_be = rte_cpu_to_be_16((uint16_t)(rte_be_to_cpu_16(guess.port_be) + 1));
+	rr_flow_write_begin(f);
+	moved = latch_guess(f, &t->cold[slot], &guess);
+	rr_flow_write_end(f);
+	if (!moved)
+		return;
+	refresh_peer(w, slot);
+	tell_control(w, slot);
+}
+
+// What the machine did beyond this flow's own lines. The flow's write is over.
+static void spread(struct work *w, uint32_t actions) {
+	if (actions & LEARN_MOVE) {
+		refresh_peer(w, w->p->slot);
+		if (!(w->f->flags & RR_FLOW_RTCP))
+			guess_rtcp(w);
+	}
+	if (actions & (LEARN_MOVE | LEARN_LATCH | LEARN_LATCH_BLIND))
+		tell_control(w, w->p->slot);
+}
+
+static inline void count_gap(struct rr_flow *f, uint64_t now_ns) {
+	uint64_t gap_us = (now_ns - f->last_seen_ns) / 1000;
+
+	if (RR_UNLIKELY(gap_us > f->max_gap_us))
+		rr_store_relaxed(
+			&f->max_gap_us, gap_us < UINT32_MAX ? (uint32_t)gap_us : UINT32_MAX);
+}
+
+static void first_datagram(struct work *w) {
+	if (w->c->n_packets_high == 0 && w->c->first_seen_ns == 0)
+		rr_store_relaxed(&w->c->first_seen_ns, w->burst->now_ns);
+}
+
+static inline void account(struct work *w) {
+	struct rr_flow *f = w->f;
+	uint64_t now_ns = w->burst->now_ns;
+
+	if (RR_UNLIKELY(f->n_packets == 0))
+		first_datagram(w);
+	else
+		count_gap(f, now_ns);
+	rr_store_relaxed(&f->n_packets, f->n_packets + 1);
+	if (RR_UNLIKELY(f->n_packets == 0))
+		rr_add_relaxed(&w->c->n_packets_high, 1);
+	rr_store_relaxed(&f->n_bytes, f->n_bytes + w->p->payload_len);
+	rr_store_relaxed(&f->last_seen_ns, now_ns);
+	if (RR_LIKELY(w->d.is_rtp))
+		rtp_stats_update(f, w->c, &w->d.rtp, now_ns / 1000);
+	else if (!(f->flags & RR_FLOW_RTCP))
+		rtp_stats_parse_error(w->c);
+	if (RR_UNLIKELY(!(f->flags & RR_FLOW_HAS_OUT)))
+		rr_add_relaxed(&w->c->n_dropped, 1);
+}
+
+// Returns true when the datagram goes on to the next stage.
+static inline bool take_in(struct work *w) {
+	uint32_t actions = LEARN_ACCEPT;
+
+	w->d.is_rtp = !(w->f->flags & RR_FLOW_RTCP) && parse_rtp(w->p, &w->d.rtp);
+	rr_flow_write_begin(w->f);
+	if (RR_UNLIKELY(!source_is_settled(w)))
+		actions = learn(w);
+	if (RR_LIKELY(actions & LEARN_ACCEPT))
+		account(w);
+	else
+		rr_add_relaxed(&w->c->n_rejected, 1);
+	rr_flow_write_end(w->f);
+	if (RR_UNLIKELY(actions != LEARN_ACCEPT))
+		spread(w, actions);
+	if (RR_LIKELY((actions & LEARN_ACCEPT) && (w->f->flags & RR_FLOW_HAS_OUT)))
+		return true;
+	pkt_drop(w->burst, w->p,
+		actions & LEARN_ACCEPT ? RR_C_drop_flow_no_remote : RR_C_drop_source_rejected);
+	return false;
+}
+
+uint32_t relay_burst(struct relay *r, struct burst *b) {
+	uint32_t n = 0;
+
+	for (uint32_t i = 0; i < b->n; i++) {
+		struct pkt *p = b->live[i];
+		struct work w;
+
+		w.relay = r;
+		w.burst = b;
+		w.p = p;
+		w.f = p->flow;
+		w.c = &r->table->cold[p->slot];
+		if (take_in(&w))
+			b->live[n++] = p;
+	}
+	b->n = n;
+	return n;
+}

@@ -1,0 +1,253 @@
+// SPDX-License-Identifier: BSD-2-Clause
+// The relay ends one IP and UDP hop and begins another: headers are written anew, not patched.
+//
+// The UDP header stays where it is, since its size never changes; what stands in front of it grows
+// or shrinks into the headroom. The payload is not touched. The UDP checksum is taken over from the
+// received one where the outgoing port allows it, else computed anew or left to the device.
+#include "rewrite.h"
+
+#include <errno.h>
+#include <string.h>
+
+#include <rte_ip.h>
+#include <rte_udp.h>
+
+#define UDP_LEN 8
+#define UDP_CHECKSUM_OFFSET 6
+
+// Ones' complement sums do not care for byte order as long as it is one and the same (RFC 1071).
+static inline uint32_t fold(uint64_t sum) {
+	sum = (sum >> 32) + (sum & 0xffffffff);
+	sum = (sum >> 32) + (sum & 0xffffffff);
+	sum = (sum >> 16) + (sum & 0xffff);
+	sum = (sum >> 16) + (sum & 0xffff);
+	return (uint32_t)sum;
+}
+
+static inline uint64_t sum_addr(const uint8_t addr[16]) {
+	uint32_t word[4];
+
+	memcpy(word, addr, sizeof(word));
+	return (uint64_t)word[0] + word[1] + word[2] + word[3];
+}
+
+uint32_t rewrite_sum(
+	const uint8_t src[16], const uint8_t dst[16], uint16_t src_port_be, uint16_t dst_port_be) {
+	return fold(sum_addr(src) + sum_addr(dst) + src_port_be + dst_port_be);
+}
+
+uint16_t rewrite_checksum(uint16_t checksum, uint32_t was, uint32_t is) {
+	uint32_t sum = (uint16_t)~checksum + (uint16_t)~was + is;
+
+	sum = (sum >> 16) + (sum & 0xffff);
+	sum = (sum >> 16) + (sum & 0xffff);
+	checksum = (uint16_t)~sum;
+	return checksum != 0 ? checksum : UINT16_MAX;
+}
+
+static inline uint32_t ip_len(uint8_t family) {
+	return family == RR_FAMILY_IPV6 ? sizeof(struct rte_ipv6_hdr) : sizeof(struct rte_ipv4_hdr);
+}
+
+uint32_t rewrite_len(const struct local_addr *from) {
+	return from->l2_len + ip_len(from->family);
+}
+
+// RFC 6864: a datagram that is never fragmented says so and needs no identification.
+static inline void write_ipv4(uint8_t *udp, const struct rewrite_headers *h) {
+	struct rte_ipv4_hdr ip = {
+		.version_ihl = RTE_IPV4_VHL_DEF,
+		.type_of_service = h->tos,
+		.total_length = rte_cpu_to_be_16((uint16_t)(sizeof(ip) + UDP_LEN + h->payload_len)),
+		.fragment_offset = RTE_BE16(RTE_IPV4_HDR_DF_FLAG),
+		.time_to_live = h->from->hop_limit,
+		.next_proto_id = IPPROTO_UDP,
+	};
+
+	memcpy(&ip.src_addr, h->from->addr, sizeof(ip.src_addr));
+	memcpy(&ip.dst_addr, h->to, sizeof(ip.dst_addr));
+	ip.hdr_checksum = rte_ipv4_cksum(&ip);
+	memcpy(udp - sizeof(ip), &ip, sizeof(ip));
+}
+
+static inline void write_ipv6(uint8_t *udp, const struct rewrite_headers *h) {
+	struct rte_ipv6_hdr ip = {
+		.vtc_flow = rte_cpu_to_be_32(UINT32_C(6) << 28 | (uint32_t)h->tos << 20),
+		.payload_len = rte_cpu_to_be_16((uint16_t)(UDP_LEN + h->payload_len)),
+		.proto = IPPROTO_UDP,
+		.hop_limits = h->from->hop_limit,
+	};
+
+	memcpy(ip.src_addr, h->from->addr, sizeof(ip.src_addr));
+	memcpy(ip.dst_addr, h->to, sizeof(ip.dst_addr));
+	memcpy(udp - sizeof(ip), &ip, sizeof(ip));
+}
+
+void rewrite_write(uint8_t *udp, const struct rewrite_headers *h) {
+	uint8_t *ether = udp - rewrite_len(h->from);
+	struct rte_udp_hdr header = {
+		.src_port = h->src_port_be,
+		.dst_port = h->dst_port_be,
+		.dgram_len = rte_cpu_to_be_16((uint16_t)(UDP_LEN + h->payload_len)),
+		.dgram_cksum = h->udp_checksum,
+	};
+
+	if (h->from->family == RR_FAMILY_IPV6)
+		write_ipv6(udp, h);
+	else
+		write_ipv4(udp, h);
+	memcpy(udp, &header, sizeof(header));
+	memcpy(ether, &h->mac, sizeof(h->mac));
+	memcpy(ether + sizeof(h->mac), h->from->l2_tail, h->from->l2_len - sizeof(h->mac));
+}
+
+// The received checksum, brought in line with the new addresses and ports. 0 stays 0: the sender
+// wanted none, and only IPv4 has such datagrams.
+static uint16_t checksum_update(
+	const struct rewrite *r, const struct pkt *p, const struct rewrite_headers *h) {
+	const struct rte_udp_hdr *udp = (const void *)p->udp;
+	const struct local_addr *came_to = flow_local(r->table, p->slot);
+
+	if (udp->dgram_cksum == 0)
+		return 0;
+	return rewrite_checksum(udp->dgram_cksum,
+		rewrite_sum(p->src, came_to->addr, p->src_port_be, udp->dst_port),
+		rewrite_sum(h->from->addr, h->to, h->src_port_be, h->dst_port_be));
+}
+
+// Sum of the pseudo header, not complemented.
+static uint16_t pseudo_sum(const uint8_t *udp, uint8_t family) {
+	const void *ip = udp - ip_len(family);
+
+	return family == RR_FAMILY_IPV6 ? rte_ipv6_phdr_cksum(ip, 0) : rte_ipv4_phdr_cksum(ip, 0);
+}
+
+static void checksum_store(uint8_t *udp, uint16_t checksum) {
+	memcpy(udp + UDP_CHECKSUM_OFFSET, &checksum, sizeof(checksum));
+}
+
+static void checksum_compute(struct rte_mbuf *m, const struct local_addr *from) {
+	uint32_t offset = rewrite_len(from);
+	uint8_t *udp = rte_pktmbuf_mtod_offset(m, uint8_t *, offset);
+	uint16_t sum = 0;
+
+	// Fails only when the lengths contradict each other, which parse has made impossible.
+	(void)rte_raw_cksum_mbuf(m, offset, m->pkt_len - offset, &sum);
+	sum = (uint16_t)~fold((uint64_t)sum + pseudo_sum(udp, from->family));
+	checksum_store(udp, sum != 0 ? sum : UINT16_MAX);
+}
+
+// The device adds the sum over header and payload to that of the pseudo header, which it finds in
+// the checksum field.
+static void checksum_offload(struct rte_mbuf *m, const struct local_addr *from) {
+	uint8_t *udp = rte_pktmbuf_mtod_offset(m, uint8_t *, rewrite_len(from));
+
+	checksum_store(udp, pseudo_sum(udp, from->family));
+	m->tx_offload = 0;
+	m->l2_len = from->l2_len;
+	m->l3_len = ip_len(from->family);
+	m->ol_flags |= RTE_MBUF_F_TX_UDP_CKSUM;
+	m->ol_flags |= from->family == RR_FAMILY_IPV6 ? RTE_MBUF_F_TX_IPV6 : RTE_MBUF_F_TX_IPV4;
+}
+
+static void checksum_finish(struct rte_mbuf *m, const struct rewrite_headers *h) {
+	const struct local_addr *from = h->from;
+
+	switch ((enum rr_checksum_mode)from->checksum) {
+	case RR_CHECKSUM_OFFLOAD:
+		checksum_offload(m, from);
+		break;
+	case RR_CHECKSUM_INCREMENTAL:
+		if (h->udp_checksum != 0 || from->family == RR_FAMILY_IPV4)
+			break;
+		// From IPv4 without checksum to IPv6, which wants one.
+		checksum_compute(m, from);
+		break;
+	default:
+		checksum_compute(m, from);
+		break;
+	}
+}
+
+static uint32_t nexthop_find(struct rewrite *r, struct rr_flow *f, const struct local_addr *from) {
+	uint32_t handle =
+		neighbour_find(r->neighbours, from->realm, (enum rr_family)from->family, f->out);
+
+	if (handle != f->nexthop) {
+		rr_flow_write_begin(f);
+		rr_store_relaxed(&f->nexthop, handle);
+		rr_flow_write_end(f);
+	}
+	return handle;
+}
+
+// MAC address of the next hop. Returns false while it is not known; it has then been asked for.
+static inline bool nexthop_mac(struct rewrite *r, struct rr_flow *f, const struct local_addr *from,
+	struct rte_ether_addr *mac) {
+	uint32_t handle = f->nexthop;
+	int ret = -ESTALE;
+
+	if (RR_LIKELY(handle != RR_NEXTHOP_NONE))
+		ret = neighbour_mac(r->neighbours, handle, mac);
+	if (RR_LIKELY(ret != -ESTALE))
+		return ret == 0;
+	handle = nexthop_find(r, f, from);
+	return handle != RR_NEXTHOP_NONE && neighbour_mac(r->neighbours, handle, mac) == 0;
+}
+
+// Move the start of the frame so that `len` bytes stand in front of the UDP header.
+static inline bool make_room(struct pkt *p, uint32_t len) {
+	uint32_t has = (uint32_t)p->l2_len + p->l3_len;
+
+	if (len <= has)
+		return rte_pktmbuf_adj(p->m, (uint16_t)(has - len)) != NULL;
+	return rte_pktmbuf_prepend(p->m, (uint16_t)(len - has)) != NULL;
+}
+
+// Returns RR_N_COUNTERS when the frame is ready, else the reason to drop it.
+static inline enum rr_counter rewrite_packet(struct rewrite *r, struct pkt *p) {
+	struct rr_flow *f = p->flow;
+	const struct local_addr *from;
+	struct rewrite_headers h;
+
+	if (RR_UNLIKELY(f->out_addr >= r->table->addrs->n_addrs))
+		return RR_C_drop_flow_no_remote;
+	from = &r->table->addrs->local[f->out_addr];
+	if (RR_UNLIKELY(ip_len(from->family) + UDP_LEN + p->payload_len > from->mtu))
+		return RR_C_drop_oversize;
+	if (RR_UNLIKELY(!nexthop_mac(r, f, from, &h.mac)))
+		return RR_C_drop_neighbour;
+	h.from = from;
+	h.to = f->out;
+	h.src_port_be = f->out_src_port_be;
+	h.dst_port_be = f->out_port_be;
+	h.payload_len = p->payload_len;
+	h.tos = f->tos;
+	h.udp_checksum = from->checksum == RR_CHECKSUM_INCREMENTAL ? checksum_update(r, p, &h) : 0;
+	if (RR_UNLIKELY(!make_room(p, rewrite_len(from))))
+		return RR_C_drop_headroom;
+	rewrite_write(p->udp, &h);
+	p->m->ol_flags &= RTE_MBUF_F_INDIRECT | RTE_MBUF_F_EXTERNAL;
+	checksum_finish(p->m, &h);
+	p->out_port = from->port;
+	return RR_N_COUNTERS;
+}
+
+uint32_t rewrite_burst(struct rewrite *r, struct burst *b) {
+	uint32_t n = 0;
+
+	for (uint32_t i = 0; i < b->n; i++) {
+		struct pkt *p = b->live[i];
+		enum rr_counter reason = rewrite_packet(r, p);
+
+		if (RR_UNLIKELY(reason != RR_N_COUNTERS)) {
+			pkt_drop(b, p, reason);
+			continue;
+		}
+		pkt_count(b, p, RR_C_relayed_packets, 1);
+		pkt_count(b, p, RR_C_relayed_bytes, p->payload_len);
+		b->live[n++] = p;
+	}
+	b->n = n;
+	return n;
+}
