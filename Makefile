@@ -40,7 +40,7 @@ RRCTL_SRC := rrctl.c rrctl_out.c rrctl_region.c rrctl_store.c rrctl_status.c rrc
 	rrctl_stats.c rrctl_flow.c rrctl_session.c rrctl_config.c
 
 # Unit tests: a name here is tests/unit/test_NAME.cc; test_NAME_OBJ names what it links.
-UNIT_TESTS := counters endpoint log config ring
+UNIT_TESTS := counters endpoint log config rrctl ring rtpp_lex rtpp_parse rtpp_reply
 STRESS_TESTS := ring
 FUZZ_TARGETS :=
 # Scripts: tests/golden/NAME, tests/packets/NAME.py, tests/smoke/NAME.sh, tests/crash/NAME.py.
@@ -55,7 +55,15 @@ test_log_OBJ := common/log.o
 CONFIG_OBJ := $(patsubst %.c,common/%.o,$(filter config%,$(COMMON_SRC))) common/endpoint.o common/log.o
 test_config_OBJ = $(CONFIG_OBJ)
 test_config_LIBS = $(COMMON_LIBS)
+# Runs the program, and makes the region and the store that it looks at.
+test_rrctl_OBJ = $(CONFIG_OBJ) common/shm_region.o common/counters.o
+test_rrctl_LIBS = $(RRCTL_LIBS)
+$(BUILD)/tests/test_rrctl: | $(BUILD)/rrctl
 test_ring_OBJ := common/ring.o
+test_rtpp_lex_OBJ := control/rtpp_lex.o
+test_rtpp_parse_OBJ := control/rtpp_lex.o control/rtpp_parse.o control/rtpp_media.o \
+	control/capabilities.o common/endpoint.o
+test_rtpp_reply_OBJ := control/rtpp_reply.o
 stress_ring_OBJ := common/ring.o
 
 # ---- flags ---------------------------------------------------------------------------------------
@@ -72,7 +80,8 @@ DPDK_CFLAGS = $(shell pkg-config --cflags libdpdk)
 DP_CFLAGS = $(COMMON_CFLAGS) -Idpdk_app $(DPDK_CFLAGS)
 CONTROL_CFLAGS = $(COMMON_CFLAGS) -Icontrol
 TOOLS_CFLAGS = $(COMMON_CFLAGS) -Itools
-TEST_CXXFLAGS = -std=c++17 $(WARN) $(BASE_FLAGS) $(TEST_BUILD) -Icommon -Idpdk_app -Icontrol \
+# In C++ a function hides the constructor of a struct of its name, which C permits.
+TEST_CXXFLAGS = -std=c++17 $(WARN) -Wno-shadow $(BASE_FLAGS) $(TEST_BUILD) -Icommon -Idpdk_app -Icontrol \
 	-I$(BUILD)/tests $(DPDK_CFLAGS)
 
 COMMON_LIBS = $(shell pkg-config --libs libconfig)

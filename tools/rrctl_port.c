@@ -79,8 +79,6 @@ static int start_port(const struct rrctl *ctl, struct rr_region *region, const c
 
 	if (port < 0)
 		return rrctl_refuse("port %s: no such port, `rrctl port list` shows them", name);
-	if (rrctl_lock_holder(ctl, RR_LOCK_DATAPLANE) == 0)
-		return rrctl_refuse("port %s: the dataplane is down", name);
 	bit = UINT32_C(1) << port;
 	// the rrctl lock makes this the only writer
 	rr_store_relaxed(&region->header->port_release_mask,
@@ -91,24 +89,34 @@ static int start_port(const struct rrctl *ctl, struct rr_region *region, const c
 		ctl, json_pack("{s:s, s:s}", "port", name, "state", "started"), draw_started);
 }
 
-int rrctl_port_start(struct rrctl *ctl, RR_UNUSED int argc, char **argv) {
-	struct rr_region region;
+// Looking at another role's lock opens and closes the lock file, which lets go of our own: it comes
+// first.
+static int lock_and_start(const struct rrctl *ctl, struct rr_region *region, const char *name) {
+	int dataplane = rrctl_lock_holder(ctl, RR_LOCK_DATAPLANE);
 	int holder;
 	int lock;
+	int rc;
+
+	if (dataplane == 0)
+		return rrctl_refuse("port %s: the dataplane is down", name);
+	lock = rr_region_lock(ctl->cfg.run_dir, RR_LOCK_RRCTL, &holder);
+	if (lock == -EBUSY)
+		return rrctl_refuse("port %s: another rrctl is at work pid=%d", name, holder);
+	if (lock < 0)
+		return rrctl_refuse(
+			"port %s: lock in %s: %s", name, ctl->cfg.run_dir, strerror(-lock));
+	rc = start_port(ctl, region, name);
+	close(lock);
+	return rc;
+}
+
+int rrctl_port_start(struct rrctl *ctl, RR_UNUSED int argc, char **argv) {
+	struct rr_region region;
 	int rc = rrctl_attach(ctl, &region, false);
 
 	if (rc != RRCTL_DONE)
 		return rc;
-	lock = rr_region_lock(ctl->cfg.run_dir, RR_LOCK_RRCTL, &holder);
-	if (lock == -EBUSY) {
-		rc = rrctl_refuse("port %s: another rrctl is at work pid=%d", argv[0], holder);
-	} else if (lock < 0) {
-		rc = rrctl_refuse(
-			"port %s: lock in %s: %s", argv[0], ctl->cfg.run_dir, strerror(-lock));
-	} else {
-		rc = start_port(ctl, &region, argv[0]);
-		close(lock);
-	}
+	rc = lock_and_start(ctl, &region, argv[0]);
 	rr_region_detach(&region);
 	return rc;
 }

@@ -48,20 +48,30 @@ static int read_rows(struct walk *w) {
 	return rc == MDB_NOTFOUND ? 0 : rc;
 }
 
-static int walk_all(MDB_env *env, struct walk *w) {
+// A database opened in a transaction stays open only when that is committed.
+static int open_sessions(MDB_env *env, struct walk *w) {
 	int rc = mdb_txn_begin(env, NULL, MDB_RDONLY, &w->txn);
 
 	if (rc != 0)
 		return rc;
 	rc = mdb_dbi_open(w->txn, RR_STORE_SESSIONS, MDB_INTEGERKEY, &w->sessions);
-	do {
-		if (rc == 0)
-			rc = read_rows(w);
-		mdb_txn_reset(w->txn);
-		if (rc == 0 && w->more)
-			rc = mdb_txn_renew(w->txn);
-	} while (rc == 0 && w->more);
+	if (rc == 0)
+		return mdb_txn_commit(w->txn);
 	mdb_txn_abort(w->txn);
+	return rc;
+}
+
+static int walk_all(MDB_env *env, struct walk *w) {
+	int rc = open_sessions(env, w);
+
+	w->more = rc == 0;
+	while (rc == 0 && w->more) {
+		rc = mdb_txn_begin(env, NULL, MDB_RDONLY, &w->txn);
+		if (rc != 0)
+			break;
+		rc = read_rows(w);
+		mdb_txn_abort(w->txn);
+	}
 	return rc;
 }
 
