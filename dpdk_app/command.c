@@ -56,6 +56,8 @@ static enum rr_reply_status check_set(const struct flow_table *t, const struct r
 		return status;
 	if ((q->flags & ~RR_SET_FLAGS) || !bytes_are_zero(q->reserved, sizeof(q->reserved)))
 		return RR_REPLY_BAD_FLAGS;
+	if ((q->flags & RR_SET_GUESSED) && !((q->flags & RR_SET_LEARNED) && (q->slot & 1)))
+		return RR_REPLY_BAD_FLAGS;
 	// Both are RTP or both are RTCP: the number of media ports per address is even.
 	if (q->peer != RR_SLOT_NONE &&
 		(q->peer >= t->n_flows || q->peer == q->slot || ((q->peer ^ q->slot) & 1) ||
@@ -97,6 +99,8 @@ static void apply_flags(struct rr_flow *f, const struct rr_request *q) {
 static void install(struct rr_flow *f, struct rr_flow_cold *c, const struct rr_request *q) {
 	if (f->uid != q->uid)
 		counters_clear(f, c);
+	else
+		rtp_stats_repair(f, c);
 	rr_store_relaxed(&f->uid, q->uid);
 	rr_store_relaxed(&f->flags, (uint16_t)0);
 	apply_flags(f, q);
@@ -129,7 +133,7 @@ static void refresh_pair(struct flow_table *t, uint32_t slot) {
 static void leave_peer(struct flow_table *t, uint32_t slot, uint32_t old_peer) {
 	if (old_peer >= t->n_flows || old_peer == t->flows[slot].peer)
 		return;
-	if (!owned_elsewhere(t, old_peer) && t->flows[old_peer].peer == slot)
+	if (flow_is_mine(t, old_peer) && t->flows[old_peer].peer == slot)
 		flow_refresh_out(t, old_peer);
 }
 
@@ -147,6 +151,7 @@ static void flow_set(struct flow_table *t, const struct rr_request *q, uint64_t 
 	rr_crash_point(RR_CRASH_flow_update);
 	rr_store_relaxed(&f->peer, q->peer);
 	rr_store_relaxed(&f->owner, t->self);
+	rr_store_relaxed(&f->remote_tos, q->tos);
 	rr_flow_write_end(f);
 	leave_peer(t, q->slot, old_peer);
 	refresh_pair(t, q->slot);
@@ -157,7 +162,7 @@ static void flow_delete(struct flow_table *t, const struct rr_request *q) {
 	struct rr_flow *f = &t->flows[q->slot];
 	uint32_t old_peer = f->peer;
 
-	if (f->uid != q->uid)
+	if (f->uid != q->uid || !(f->flags & RR_FLOW_INSTALLED))
 		return;
 	rr_flow_write_begin(f);
 	rr_store_relaxed(&f->flags,

@@ -9,8 +9,6 @@
 #include <arpa/inet.h>
 #include <string.h>
 
-#include "crash_point.h"
-
 void flow_table_init(struct flow_table *t, const struct rr_region *r,
 	const struct addr_table *addrs, uint8_t self) {
 	*t = (struct flow_table){
@@ -48,19 +46,20 @@ void flow_get_remote(const struct rr_flow *f, struct rr_endpoint *remote) {
 	memcpy(remote->addr, f->remote, sizeof(remote->addr));
 }
 
-static bool flow_is_mine(const struct flow_table *t, const struct rr_flow *f) {
+bool flow_is_mine(const struct flow_table *t, uint32_t slot) {
+	const struct rr_flow *f = &t->flows[slot];
+
 	return rr_load_relaxed(&f->owner) == t->self &&
 	       (rr_load_relaxed(&f->flags) & RR_FLOW_INSTALLED);
 }
 
 bool flow_is_paired(const struct flow_table *t, uint32_t slot) {
-	const struct rr_flow *f = &t->flows[slot];
 	uint32_t peer;
 
-	if (!flow_is_mine(t, f))
+	if (!flow_is_mine(t, slot))
 		return false;
-	peer = f->peer;
-	return peer < t->n_flows && flow_is_mine(t, &t->flows[peer]) && t->flows[peer].peer == slot;
+	peer = t->flows[slot].peer;
+	return peer < t->n_flows && flow_is_mine(t, peer) && t->flows[peer].peer == slot;
 }
 
 static bool ipv4_can_send(const uint8_t a[4]) {
@@ -96,7 +95,6 @@ void flow_refresh_out(struct flow_table *t, uint32_t slot) {
 
 	rr_flow_write_begin(f);
 	rr_store_relaxed(&f->nexthop, RR_NEXTHOP_NONE);
-	rr_crash_point(RR_CRASH_flow_update);
 	if (paired) {
 		const struct rr_flow *peer = &t->flows[f->peer];
 
@@ -106,6 +104,7 @@ void flow_refresh_out(struct flow_table *t, uint32_t slot) {
 		// use.
 		if (to.family == flow_local(t, f->peer)->family && flow_can_send(&to))
 			flags |= RR_FLOW_HAS_OUT;
+		rr_store_relaxed(&f->tos, peer->remote_tos);
 		rr_store_relaxed(&f->out_addr, (uint16_t)(f->peer / t->n_media_ports));
 		rr_store_relaxed(&f->out_src_port_be, htons(flow_local_port(t, f->peer)));
 	}

@@ -42,6 +42,9 @@ void flow_store_addr(uint8_t to[16], const uint8_t from[16]);
 void flow_set_remote(struct rr_flow *f, const struct rr_endpoint *remote);
 void flow_get_remote(const struct rr_flow *f, struct rr_endpoint *remote);
 
+// True when `slot` carries a call and this worker owns it.
+bool flow_is_mine(const struct flow_table *t, uint32_t slot);
+
 // True when `slot` and its peer are installed, owned by this worker and name each other.
 bool flow_is_paired(const struct flow_table *t, uint32_t slot);
 

@@ -125,7 +125,7 @@ static void guess_rtcp(struct work *w) {
 	struct rr_endpoint guess = w->d.source;
 	bool moved;
 
-	if (f->owner != t->self || !(f->flags & RR_FLOW_INSTALLED) || (f->flags & RR_FLOW_TORN))
+	if (!flow_is_mine(t, slot) || (f->flags & RR_FLOW_TORN))
 		return;
 	guess.port_be = rte_cpu_to_be_16((uint16_t)(rte_be_to_cpu_16(guess.port_be) + 1));
 	rr_flow_write_begin(f);

@@ -88,6 +88,13 @@ void rtp_stats_init(struct rr_flow *f, struct rr_flow_cold *c) {
 	rr_store_relaxed(&c->jitter_payload_type, RR_PAYLOAD_TYPE_NONE);
 }
 
+void rtp_stats_repair(struct rr_flow *f, struct rr_flow_cold *c) {
+	if ((int32_t)(f->ext_seq_max - c->run_min) < 0)
+		rr_store_relaxed(&c->run_min, f->ext_seq_max);
+	if ((int32_t)(f->ext_seq_max - f->contig_lo) < 0)
+		rr_store_relaxed(&f->contig_lo, f->ext_seq_max);
+}
+
 void rtp_stats_parse_error(struct rr_flow_cold *c) {
 	rr_add_relaxed(&c->n_parse_errors, 1);
 }

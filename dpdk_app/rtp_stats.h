@@ -13,6 +13,9 @@
 // A fresh flow: nothing seen yet.
 void rtp_stats_init(struct rr_flow *f, struct rr_flow_cold *c);
 
+// A flow that was found half written: make the open run's numbers possible again.
+void rtp_stats_repair(struct rr_flow *f, struct rr_flow_cold *c);
+
 // One accepted RTP packet that arrived at now_us (monotonic).
 void rtp_stats_update(
 	struct rr_flow *f, struct rr_flow_cold *c, const struct rr_rtp *rtp, uint64_t now_us);
