@@ -20,7 +20,7 @@
 static bool ip4_is_one_host(rte_be32_t addr_be) {
 	uint32_t addr = rte_be_to_cpu_32(addr_be);
 
-	return addr != 0 && !RTE_IS_IPV4_MCAST(addr) && addr != RTE_IPV4_BROADCAST;
+	return addr != 0 && addr >> 29 != 7; // 224.0.0.0 and above: groups, reserved, broadcast
 }
 
 // Room of the ICMP message inside an IPv4 packet, 0 when the lengths contradict each other.

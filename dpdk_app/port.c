@@ -167,7 +167,7 @@ static int steering_choose(struct opening *o) {
 
 	if (!plan)
 		return -ENOMEM;
-	steering_plan(plan, &in);
+	steering_compute(plan, &in);
 	o->port->plan = plan;
 	if (!plan->use_rss)
 		return 0;

@@ -74,7 +74,7 @@ static void plan_rules(
 		};
 }
 
-void steering_plan(struct steering_plan *plan, const struct steering_input *in) {
+void steering_compute(struct steering_plan *plan, const struct steering_input *in) {
 	bool key4 = in->rss_udp4 && in->key_len * 8 > KEY_BIT_IPV4;
 	bool key6 = in->rss_udp6 && in->key_len * 8 > KEY_BIT_IPV6 && !in->ipv4;
 	bool table = in->reta_size > 0 && in->key_len <= STEERING_KEY_MAX;

@@ -54,7 +54,7 @@ struct steering_plan {
 	uint32_t n_workers_without_queue; // they receive by handoff alone
 };
 
-void steering_plan(struct steering_plan *plan, const struct steering_input *in);
+void steering_compute(struct steering_plan *plan, const struct steering_input *in);
 
 // The lowest queue that this worker polls, or one of another worker when it has none.
 uint16_t steering_queue(const struct steering_input *in, uint32_t worker);
