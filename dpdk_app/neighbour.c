@@ -100,7 +100,7 @@ bool neighbour_route(const struct rr_config *cfg, uint32_t realm, enum rr_family
 	return true;
 }
 
-struct neighbour_view neighbour_view(const struct neighbour_table *t, uint32_t worker) {
+struct neighbour_view neighbour_view_of(const struct neighbour_table *t, uint32_t worker) {
 	return (struct neighbour_view){.table = t, .wishes = t->wishes[worker]};
 }
 

@@ -90,7 +90,7 @@ int neighbour_init(struct neighbour_table *t, const struct rr_config *cfg, uint3
 	uint64_t *n_full);
 void neighbour_fini(struct neighbour_table *t);
 
-struct neighbour_view neighbour_view(const struct neighbour_table *t, uint32_t worker);
+struct neighbour_view neighbour_view_of(const struct neighbour_table *t, uint32_t worker);
 
 // Worker: handle of the next hop towards addr, which is the gateway for what is off the link. When
 // it is not in the table, RR_NEXTHOP_NONE, and the main thread has been asked for it.

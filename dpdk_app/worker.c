@@ -146,7 +146,7 @@ static void stages_init(struct worker *w, const struct worker_setup *s) {
 		.safe_silence_ns = cfg->safe_silence_ms * RR_NS_PER_MS,
 		.safe_learn_packets = cfg->safe_learn_packets,
 	};
-	w->neighbours = neighbour_view(s->neighbours, w->index);
+	w->neighbours = neighbour_view_of(s->neighbours, w->index);
 	w->rewrite = (struct rewrite){.table = &w->table, .neighbours = &w->neighbours};
 	w->handoff = (struct handoff){
 		.mesh = s->mesh, .ports = s->ports, .counters = w->counters, .self = w->index};
