@@ -15,18 +15,26 @@ static const char *entry(char *buf, size_t size, const char *list, uint32_t i, c
 	return buf;
 }
 
+// A worker that never sleeps leaves its core to nobody else.
 static int check_cores(struct rr_config_reader *r) {
 	const struct rr_config *cfg = r->cfg;
 	char path[64];
 
+	if (cfg->poll == RR_POLL_ADAPTIVE)
+		return 0;
 	for (uint32_t i = 0; i < cfg->n_workers; i++) {
 		uint32_t core = cfg->worker_core[i];
 
 		entry(path, sizeof(path), "dataplane.cores", i, "");
+		if (core == cfg->main_core)
+			return rr_config_fail_at(r, path,
+				"is %u as main_core, expected another core or poll = \"adaptive\"",
+				core);
 		for (uint32_t k = 0; k < i; k++) {
 			if (cfg->worker_core[k] == core)
-				return rr_config_fail_at(
-					r, path, "is %u again, expected each core once", core);
+				return rr_config_fail_at(r, path,
+					"is %u again, expected another core or poll = \"adaptive\"",
+					core);
 		}
 	}
 	return 0;

@@ -84,7 +84,8 @@ static const struct rr_option dataplane_rows[] = {
 		.min = 1,
 		.help = "processor cores, one worker on each; isolated ones (isolcpus, nohz_full)"},
 	{"main_core", &rr_type_uint, FIELD(rr_config, main_core), .fallback = "0", .max = 1023,
-		.help = "core of the slow path: ARP, ND, ICMP, upkeep; better not one of cores"},
+		.help = "core of the slow path: ARP, ND, ICMP, upkeep; one of cores only with "
+			"adaptive polling"},
 	{"poll", &rr_type_choice, FIELD(rr_config, poll), .fallback = "\"busy\"",
 		.choices = poll_modes,
 		.help = "adaptive workers sleep up to 200 us when idle, busy ones never"},

@@ -319,10 +319,11 @@ TEST(Config, RealmsMayShareALinkAndItsPrefix) {
 	EXPECT_EQ(l.rc, 0) << l.err;
 }
 
-TEST(Config, SlowPathMayShareAWorkersCore) {
-	Loaded l = load(changed("cores = [ 1, 2 ]", "cores = [ 1, 0 ]; main_core = 0"));
+TEST(Config, WorkersThatSleepMayShareTheirCores) {
+	Loaded l = load(changed("cores = [ 1, 2 ]", "cores = [ 1, 1, 0 ]; poll = \"adaptive\""));
 
 	EXPECT_EQ(l.rc, 0) << l.err;
+	EXPECT_EQ(l.cfg->n_workers, 3u);
 }
 
 TEST(Config, SamePrefixOnAnotherVlanIsAnotherNetwork) {
@@ -681,7 +682,10 @@ static const Refusal refusals[] = {
 
 	// what options must be to each other
 	{"cores = [ 1, 2 ]", "cores = [ 2, 1, 2 ]",
-		"1: dataplane.cores[2] is 2 again, expected each core once"},
+		"1: dataplane.cores[2] is 2 again, expected another core or poll = \"adaptive\""},
+	{"cores = [ 1, 2 ]", "cores = [ 1, 0 ]",
+		"1: dataplane.cores[1] is 0 as main_core, expected another core or poll = "
+		"\"adaptive\""},
 	{"{ name = \"b\"; device = \"net_null1\"; }",
 		"{ name = \"b\"; device = \"net_null1\"; }, { name = \"b\"; device = \"c\"; }",
 		"4: ports[2].name is \"b\" again, expected another name"},
