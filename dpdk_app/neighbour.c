@@ -291,17 +291,28 @@ static void entry_step(struct neighbour_table *t, uint32_t pos, uint64_t now_ns,
 	}
 }
 
-static void wishes_take(struct neighbour_table *t, uint64_t now_ns) {
+static void wish_grant(struct neighbour_table *t, const struct neighbour_key *key, uint64_t now_ns,
+	neighbour_probe_fn probe, void *ctx) {
+	int32_t pos = entry_add(t, key, NEIGHBOUR_RESOLVING, now_ns);
+
+	if (pos >= 0)
+		entry_step(t, (uint32_t)pos, now_ns, probe, ctx);
+}
+
+void neighbour_wishes(
+	struct neighbour_table *t, uint64_t now_ns, neighbour_probe_fn probe, void *ctx) {
 	struct neighbour_key key;
 
 	for (uint32_t w = 0; w < t->n_workers; w++)
-		while (rte_ring_sc_dequeue_elem(t->wishes[w], &key, sizeof(key)) == 0)
-			entry_add(t, &key, NEIGHBOUR_RESOLVING, now_ns);
+		for (uint32_t i = 0; i < NEIGHBOUR_WISHES; i++) {
+			if (rte_ring_sc_dequeue_elem(t->wishes[w], &key, sizeof(key)) != 0)
+				break;
+			wish_grant(t, &key, now_ns, probe, ctx);
+		}
 }
 
 void neighbour_tick(
 	struct neighbour_table *t, uint64_t now_ns, neighbour_probe_fn probe, void *ctx) {
-	wishes_take(t, now_ns);
 	for (uint32_t pos = 0; pos < t->n_positions; pos++)
 		entry_step(t, pos, now_ns, probe, ctx);
 }

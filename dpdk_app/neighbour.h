@@ -106,7 +106,12 @@ int neighbour_mac(const struct neighbour_view *v, uint32_t handle, struct rte_et
 bool neighbour_answer(struct neighbour_table *t, const struct neighbour_key *key,
 	const struct rte_ether_addr *mac, uint64_t now_ns);
 
-// Main: take the workers' wishes, ask what is due, give up what is old. Several times a second.
+// Main: take the workers' wishes and ask for what is new among them. As often as can be: the first
+// packets to a new next hop wait for it.
+void neighbour_wishes(
+	struct neighbour_table *t, uint64_t now_ns, neighbour_probe_fn probe, void *ctx);
+
+// Main: ask what is due, give up what is old. Several times a second.
 void neighbour_tick(
 	struct neighbour_table *t, uint64_t now_ns, neighbour_probe_fn probe, void *ctx);
 

@@ -138,6 +138,7 @@ static const struct {
 RR_STATIC_ASSERT(RR_ARRAY_LEN(timers) <= RR_ARRAY_LEN(((struct upkeep *)0)->due_ns), "rows");
 
 void upkeep_turn(struct upkeep *u, uint64_t now_ns) {
+	neighbour_wishes(u->neighbours, now_ns, punt_probe, u->punt);
 	for (size_t i = 0; i < RR_ARRAY_LEN(timers); i++) {
 		if (now_ns < u->due_ns[i])
 			continue;

@@ -98,6 +98,7 @@ class Neighbour : public ::testing::Test {
 	// The questions that are due now.
 	std::vector<Probe> tick() {
 		probes.clear();
+		neighbour_wishes(&table, now, note, this);
 		neighbour_tick(&table, now, note, this);
 		return probes;
 	}
