@@ -27,8 +27,8 @@ COMMON_SRC := counters.c endpoint.c log.c ring.c shm_region.c config.c config_sc
 	config_value.c config_net.c config_socket.c config_check.c config_print.c flow_totals.c \
 	session_record.c
 
-DP_SRC := main.c eal.c port.c steering.c worker.c io.c parse.c flow_table.c relay.c rtp_stats.c \
-	rewrite.c handoff.c punt.c neighbour.c arp.c nd.c icmp.c command.c upkeep.c
+DP_SRC := main.c eal.c port.c steering.c worker.c io.c parse.c addr_table.c flow.c \
+	flow_table.c relay.c learn.c latch.c rtp_stats.c rewrite.c handoff.c punt.c neighbour.c arp.c nd.c icmp.c command.c upkeep.c
 
 CONTROL_SRC := main.c supervisor.c passed_sockets.c command_socket.c privdrop.c loop.c listener.c \
 	datagram_socket.c stream_conn.c job.c retrans.c keyed_hash.c rtpp_lex.c rtpp_parse.c rtpp_media.c \
@@ -45,7 +45,7 @@ STRESS_TESTS := ring
 FUZZ_TARGETS :=
 # Scripts: tests/golden/NAME, tests/packets/NAME.py, tests/smoke/NAME.sh, tests/crash/NAME.py.
 GOLDEN_TESTS :=
-PACKET_TESTS :=
+PACKET_TESTS := relay
 SMOKE_TESTS :=
 CRASH_TESTS :=
 
@@ -203,7 +203,12 @@ corpus: $(FUZZ_BIN)
 golden: $(PROGRAMS)
 	@for t in $(GOLDEN_TESTS); do BUILD=$(BUILD) tests/run golden/$$t tests/golden/$$t || exit 1; done
 
-packets: $(PROGRAMS)
+# The packet tests take the region's layout from a program built from the same headers.
+$(BUILD)/tests/layout_dump: tests/packets/layout_dump.c $(BUILD)/obj/common/counters.o
+	@mkdir -p $(@D)
+	$(call say,CC)$(CC) $(COMMON_CFLAGS) -o $@ $^
+
+packets: $(PROGRAMS) $(BUILD)/tests/layout_dump
 	@for t in $(PACKET_TESTS); do \
 		BUILD=$(BUILD) tests/run packets/$$t $(PYTHON) tests/packets/$$t.py || exit 1; done
 
