@@ -40,7 +40,7 @@ RRCTL_SRC := rrctl.c rrctl_out.c rrctl_region.c rrctl_store.c rrctl_status.c rrc
 	rrctl_stats.c rrctl_flow.c rrctl_session.c rrctl_config.c
 
 # Unit tests: a name here is tests/unit/test_NAME.cc; test_NAME_OBJ names what it links.
-UNIT_TESTS := counters endpoint log config rrctl ring rtpp_lex rtpp_parse rtpp_reply
+UNIT_TESTS := counters endpoint log config rrctl ring rtpp_lex rtpp_parse rtpp_reply port_alloc retrans listener
 STRESS_TESTS := ring
 FUZZ_TARGETS :=
 # Scripts: tests/golden/NAME, tests/packets/NAME.py, tests/smoke/NAME.sh, tests/crash/NAME.py.
@@ -64,6 +64,12 @@ test_rtpp_lex_OBJ := control/rtpp_lex.o
 test_rtpp_parse_OBJ := control/rtpp_lex.o control/rtpp_parse.o control/rtpp_media.o \
 	control/capabilities.o common/endpoint.o
 test_rtpp_reply_OBJ := control/rtpp_reply.o
+test_port_alloc_OBJ := control/port_alloc.o
+test_retrans_OBJ := control/retrans.o control/keyed_hash.o control/job.o
+test_listener_OBJ := control/listener.o control/datagram_socket.o control/stream_conn.o \
+	control/command_socket.o control/passed_sockets.o control/retrans.o control/keyed_hash.o \
+	control/job.o control/rtpp_lex.o common/log.o common/endpoint.o
+test_listener_LIBS := -levent_core
 stress_ring_OBJ := common/ring.o
 
 # ---- flags ---------------------------------------------------------------------------------------
@@ -204,9 +210,10 @@ golden: $(PROGRAMS)
 	@for t in $(GOLDEN_TESTS); do BUILD=$(BUILD) tests/run golden/$$t tests/golden/$$t || exit 1; done
 
 # The packet tests take the region's layout from a program built from the same headers.
-$(BUILD)/tests/layout_dump: tests/packets/layout_dump.c $(BUILD)/obj/common/counters.o
+$(eval $(call compile_rule,tests/packets,COMMON_CFLAGS))
+$(BUILD)/tests/layout_dump: $(BUILD)/obj/tests/packets/layout_dump.o $(BUILD)/obj/common/counters.o
 	@mkdir -p $(@D)
-	$(call say,CC)$(CC) $(COMMON_CFLAGS) -o $@ $^
+	$(call say,LINK)$(CC) $(SAN) -o $@ $^
 
 packets: $(PROGRAMS) $(BUILD)/tests/layout_dump
 	@for t in $(PACKET_TESTS); do \
