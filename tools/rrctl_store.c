@@ -5,6 +5,7 @@
 // map: each covers a few rows only.
 #include <errno.h>
 #include <lmdb.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "rrctl.h"
@@ -20,11 +21,18 @@ struct walk {
 	void *arg;
 };
 
-static void visit(struct walk *w, const MDB_val *row) {
+// LMDB aligns values to two bytes only, so the record is read from a copy.
+static int visit(struct walk *w, const MDB_val *row) {
 	struct rr_session_record_view view;
+	void *copy = malloc(row->mv_size);
 
-	if (rr_session_record_view(&view, row->mv_data, row->mv_size) == 0)
+	if (copy == NULL)
+		return ENOMEM;
+	memcpy(copy, row->mv_data, row->mv_size);
+	if (rr_session_record_view(&view, copy, row->mv_size) == 0)
 		w->fn(w->arg, &view);
+	free(copy);
+	return 0;
 }
 
 // Some rows from w->next_id on, in one transaction.
@@ -38,10 +46,11 @@ static int read_rows(struct walk *w) {
 		return rc;
 	rc = mdb_cursor_get(cursor, &key, &row, MDB_SET_RANGE);
 	for (int n = 0; rc == 0 && n < ROWS_PER_TRANSACTION; n++) {
-		visit(w, &row);
 		memcpy(&w->next_id, key.mv_data, sizeof(w->next_id));
 		w->next_id++;
-		rc = mdb_cursor_get(cursor, &key, &row, MDB_NEXT);
+		rc = visit(w, &row);
+		if (rc == 0)
+			rc = mdb_cursor_get(cursor, &key, &row, MDB_NEXT);
 	}
 	w->more = rc == 0;
 	mdb_cursor_close(cursor);
