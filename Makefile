@@ -82,7 +82,7 @@ TEST_BUILD := -DRR_CRASH_POINTS
 
 BASE_FLAGS := $(OPT) -g -fno-omit-frame-pointer $(SAN) -D_GNU_SOURCE -MMD -MP
 COMMON_CFLAGS = -std=gnu11 $(CWARN) $(BASE_FLAGS) -Icommon $(shell pkg-config --cflags libconfig)
-DPDK_CFLAGS = $(shell pkg-config --cflags libdpdk)
+DPDK_CFLAGS = $(patsubst -I%,-isystem %,$(shell pkg-config --cflags libdpdk))
 DP_CFLAGS = $(COMMON_CFLAGS) -Idpdk_app $(DPDK_CFLAGS)
 CONTROL_CFLAGS = $(COMMON_CFLAGS) -Icontrol
 TOOLS_CFLAGS = $(COMMON_CFLAGS) -Itools
