@@ -507,6 +507,8 @@ TEST_F(Rrctl, FlowShowListsInstalledFlows) {
 	Result table = run("flow show");
 	EXPECT_NE(table.out.find("SLOT  LOCAL "), std::string::npos) << table.out;
 	EXPECT_NE(table.out.find("[2001:db8::10]:35002"), std::string::npos) << table.out;
+	EXPECT_EQ(table.out.find('\t'), std::string::npos);
+	EXPECT_EQ(run("stats list").out.find(" \n"), std::string::npos);
 }
 
 TEST_F(Rrctl, FlowShowAllListsWhatIsGone) {
