@@ -56,6 +56,7 @@ struct job {
 	// of command.c and control.c
 	struct control *control; // that runs it
 	struct dp_wait *wait; // its requests in dp_client; NULL = none outstanding
+	bool error; // counts as a failed command
 	bool stored; // it changed something: reply and cookie go into the store with that
 	struct job *prev; // list of control, which unlinks from the middle
 

@@ -54,8 +54,8 @@ struct session_texts {
 struct session_local {
 	uint16_t realm; // index in the configuration
 	uint8_t family; // enum rr_family
-	bool exact;     // `addr` and no other of the pool
-	uint16_t addr;  // index in the configuration
+	bool exact; // `addr` and no other of the pool
+	uint16_t addr; // index in the configuration
 };
 
 // Ports of a leg. uid 0: none.
@@ -79,12 +79,12 @@ struct session_leg {
 	struct rr_endpoint signalled; // of RTP; family RR_FAMILY_NONE = never told
 	struct session_learned learned[SESSION_N_FLOWS];
 	struct rr_flow_totals *base; // [SESSION_N_FLOWS], of former ports and regions; NULL = none
-	uint64_t refreshed_ns;       // last U or L; media of a region that is gone
-	uint32_t version;            // of `signalled`
-	uint32_t ttl_s;              // what a refresh sets
-	uint32_t resize_ms;          // `z`
+	uint64_t refreshed_ns; // last U or L; media of a region that is gone
+	uint32_t version; // of `signalled`
+	uint32_t ttl_s; // what a refresh sets
+	uint32_t resize_ms; // `z`
 	uint32_t n_holds;
-	uint8_t tos;   // of what is sent to this leg's party
+	uint8_t tos; // of what is sent to this leg's party
 	bool ttl_told; // S ttl= was given: completing the session leaves ttl_s alone
 	bool asymmetric;
 	bool weak;
@@ -96,12 +96,14 @@ struct session_retired {
 	struct session_retired *next;
 	struct session_pair pair;
 	uint8_t leg;
-	uint8_t n_waiting; // deletes not acknowledged
+	uint8_t waiting; // bit per flow whose delete is not acknowledged
+	bool submitted; // the deletes are on their way
 };
 
 enum session_state {
 	SESSION_LIVE,
 	SESSION_ENDING, // found by nobody; waits for the last counters of its flows
+	SESSION_GONE, // nothing left but its row in the store; freed by the next commit
 };
 
 struct session {
@@ -109,24 +111,25 @@ struct session {
 	struct session_links links;
 	struct session_texts *texts;
 	struct session_retired *retired;
-	uint64_t created_ns;      // CLOCK_MONOTONIC
+	struct session_retired last[SESSION_N_LEGS]; // for the end, which must not fail
+	uint64_t created_ns; // CLOCK_MONOTONIC
 	uint64_t created_unix_ms; // for people
 	struct session_leg leg[SESSION_N_LEGS];
-	uint64_t due_tick;    // expiry.c: when to look next
-	uint64_t grace_ns;    // not to expire before this
+	uint64_t due_tick; // expiry.c: when to look next
 	uint32_t notify_addr; // reserved for the wildcard target: the controller's IPv4, network
 			      // order
 	uint16_t owner_port; // of leg 0 when the session was made: names the owner of all its flows
-	uint8_t state;       // enum session_state
+	uint8_t state; // enum session_state
 	bool strong;
 	bool was_complete; // both legs had ports
 	bool dirty;
+	bool notice_due; // its timeout notice goes into the store with the next commit
 };
 
 // A leg as a command selects it, and how it was found.
 struct session_match {
 	struct session *session; // NULL = none
-	uint8_t party;           // leg that receives from the party of the command's from-tag
+	uint8_t party; // leg that receives from the party of the command's from-tag
 };
 
 struct slice session_text(const struct session *s, enum session_text which);
@@ -137,12 +140,14 @@ static inline bool session_complete(const struct session *s) {
 	return s->leg[0].pair.uid != 0 && s->leg[1].pair.uid != 0;
 }
 
+// All at once; the old texts may be among them.
+int session_set_texts(struct session *s, const struct slice text[SESSION_N_TEXTS]);
+
 // What a new session starts with.
 struct session_params {
 	struct slice callid;
 	struct slice from_tag;
 	struct session_local local[SESSION_N_LEGS];
-	bool asymmetric; // of the daemon
 };
 
 // Make a session with ports on leg 0, dirty, not yet told to the dataplane. Returns 0, -ENOSPC (no
@@ -154,34 +159,22 @@ int session_new(struct control *ctl, const struct session_params *params, struct
 int session_take_ports(struct control *ctl, struct session *s, unsigned int leg);
 
 // The party's address as signalled; see protocol reference 5.2.2 and 9.2.
-void session_prefill(struct session *s, unsigned int leg, const struct rtpp_media *media);
+void session_prefill(
+	struct control *ctl, struct session *s, unsigned int leg, const struct rtpp_media *media);
 
-// Submit what the dataplane shall know of one leg (session_tell_leg) or of both, then the deletes
-// of retired pairs. The job waits for the acknowledgements; NULL = nobody does. Returns 0 or the
-// error of dp_client_submit; the truth stays as it is, and a later resync carries it over.
-int session_tell(struct control *ctl, struct session *s, struct job *job);
-int session_tell_leg(struct control *ctl, struct session *s, unsigned int leg, struct job *job);
+// A command refreshes both legs; protocol reference 9.5.
+void session_refresh(struct control *ctl, struct session *s);
 
 // End a session: nobody finds it any more, its flows are deleted, its final counters are kept.
 void session_end(struct control *ctl, struct session *s, struct job *job);
 
-// Take leg 1's ports back, after the dataplane refused them or was silent.
+// Take a leg's ports back, after the dataplane refused them or was silent.
 void session_drop_leg(struct control *ctl, struct session *s, unsigned int leg);
-
-// Bring a stored session back to life. Returns 0, -EPROTO (record damaged), -EADDRNOTAVAIL (an
-// address it uses is no longer configured), -EBUSY (its ports are taken), -ENOMEM.
-int session_load(struct control *ctl, const void *record, size_t size);
 
 // The dataplane acknowledged the delete of one flow.
 void session_flow_deleted(struct control *ctl, const struct dp_request *req);
-
-// Counters of one flow of a leg since the session was made: base, retired pairs and current ports.
-void session_flow_totals(struct control *ctl, const struct session *s, unsigned int leg,
-	unsigned int flow, struct rr_flow_totals *totals);
-
-// Read what the region knows about a session's sources; with `keep_counters` the counters, too, are
-// added to the base, because the region is about to be left.
-void session_capture(struct control *ctl, struct session *s, bool keep_counters);
+// Free the retired pairs whose flows are gone, and the session when it is ending and none is left.
+void session_drop_deleted(struct control *ctl, struct session *s);
 
 // Mark for the next commit.
 void session_touch(struct control *ctl, struct session *s);

@@ -6,6 +6,7 @@
 // array per local address, made when the address is first used.
 #pragma once
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <uthash.h>
@@ -23,6 +24,7 @@ struct call {
 	UT_hash_handle hh;
 	struct session *first; // in creation order, by links.next_of_call
 	struct session *last;
+	uint32_t n_sessions; // hidden ones included
 	uint32_t callid_len;
 	char callid[];
 };
@@ -30,12 +32,13 @@ struct call {
 // The index's part of a session.
 struct session_links {
 	UT_hash_handle by_id;
-	struct call *call; // NULL once the session is found by nobody
+	struct call *call;
 	struct session *next_of_call;
 	struct session *prev_of_call;
 	struct session *next_dirty;
 	struct session *wheel_next; // expiry.c
 	struct session *wheel_prev;
+	bool hidden; // no longer in the call's list
 };
 
 struct session_index {
@@ -59,8 +62,8 @@ size_t session_index_count(const struct session_index *ix);
 
 // Enter a session under its id and at the end of its call. Returns 0 or -ENOMEM.
 int session_index_add(struct session_index *ix, struct session *s, struct slice callid);
-// Take it out of its call only: commands no longer find it.
-void session_index_hide(struct session_index *ix, struct session *s);
+// Take it out of its call's list: commands no longer find it. Its Call-ID stays known.
+void session_index_hide(struct session *s);
 void session_index_remove(struct session_index *ix, struct session *s);
 
 // Name the user of a pair; NULL = nobody. Returns 0, -ERANGE, -ENOMEM.
@@ -68,5 +71,9 @@ int session_index_set_pair(
 	struct session_index *ix, uint32_t addr, uint32_t port, struct session *s);
 
 struct slice session_callid(const struct session *s);
+
+// All sessions in creation order, hidden ones included; NULL = past the last.
+struct session *session_index_first(const struct session_index *ix);
+struct session *session_index_next(const struct session *s);
 
 RR_END_DECLS
