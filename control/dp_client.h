@@ -42,9 +42,9 @@ struct dp_local {
 
 struct dp_request {
 	uint64_t uid;
-	uint64_t session;    // for the one who is told of the acknowledgement
-	uint16_t op;         // enum rr_request_op, of flows only
-	uint16_t flags;      // enum rr_request_flag
+	uint64_t session; // for the one who is told of the acknowledgement
+	uint16_t op; // enum rr_request_op, of flows only
+	uint16_t flags; // enum rr_request_flag
 	uint16_t owner_port; // its bucket's worker takes the request
 	uint16_t latch_seq;
 	struct dp_local local;
@@ -71,20 +71,20 @@ struct dp_hooks {
 };
 
 // X(identifier, help)
-#define DP_CLIENT_COUNTERS(X)                                                               \
-	X(requests_sent, "requests put into a ring")                                        \
-	X(replies, "requests answered")                                                     \
-	X(replies_refused, "requests answered with an error")                               \
-	X(replies_stale, "replies to an earlier control or to requests sent again")         \
-	X(events, "events taken")                                                           \
-	X(events_unknown, "events about flows that no session uses")                        \
-	X(ring_full, "times that a request ring had no room")                               \
-	X(ring_broken, "times that a ring index of the dataplane was out of range")         \
+#define DP_CLIENT_COUNTERS(X) \
+	X(requests_sent, "requests put into a ring") \
+	X(replies, "requests answered") \
+	X(replies_refused, "requests answered with an error") \
+	X(replies_stale, "replies to an earlier control or to requests sent again") \
+	X(events, "events taken") \
+	X(events_unknown, "events about flows that no session uses") \
+	X(ring_full, "times that a request ring had no room") \
+	X(ring_broken, "times that a ring index of the dataplane was out of range") \
 	X(queue_full, "requests dropped because too many waited already; a resync follows") \
-	X(not_attached, "requests refused because there is no region")                      \
-	X(timeouts, "commands that the dataplane did not acknowledge in time")              \
-	X(generations, "dataplane generations followed")                                    \
-	X(regions, "regions attached")                                                      \
+	X(not_attached, "requests refused because there is no region") \
+	X(timeouts, "commands that the dataplane did not acknowledge in time") \
+	X(generations, "dataplane generations followed") \
+	X(regions, "regions attached") \
 	X(strays, "flows without a session deleted")
 
 enum dp_client_counter {
@@ -128,6 +128,8 @@ void dp_client_forget(struct dp_client *dp, struct job *job);
 bool dp_client_busy(const struct dp_client *dp);
 // Requests without a job that are queued or not answered: the measure for a resync's steps.
 uint32_t dp_client_n_background(const struct dp_client *dp);
+// False while so many requests wait that only those of commands should be added.
+bool dp_client_has_room(const struct dp_client *dp);
 // True while a dataplane is running and says so.
 bool dp_client_alive(const struct dp_client *dp, uint64_t now_ns);
 // True once the current generation answered every barrier.
