@@ -17,26 +17,13 @@
 #include "compiler.h"
 #include "endpoint.h"
 #include "rtpp_cmd.h"
+#include "session_record.h"
 
 RR_BEGIN_DECLS
 
 struct store;
 
-#define STORE_LAYOUT 1
-#define STORE_COUNTERS 64       // room for stats.c
-#define STORE_MAX_NOTICES 65536 // undelivered notices kept; beyond it the oldest goes
-
-// The one row that is not about a session.
-struct store_meta {
-	uint32_t layout; // STORE_LAYOUT
-	uint32_t epoch;  // of the control that wrote it
-	uint8_t boot_id[16];
-	uint64_t written_ns; // CLOCK_MONOTONIC
-	uint64_t next_uid;   // of legs and sessions
-	uint64_t next_notice;
-	uint64_t next_cookie;
-	uint64_t counters[STORE_COUNTERS];
-};
+#define STORE_MAX_NOTICES 65536 // undelivered ones kept; beyond it the oldest goes
 
 struct store_params {
 	const char *dir; // made when missing
@@ -45,35 +32,26 @@ struct store_params {
 	uint64_t now_ns;
 };
 
-// A timeout notice that waits for its delivery.
-struct store_notice {
-	uint64_t created_unix_ms;
-	uint32_t controller; // IPv4 address for the wildcard target, network order
-	uint16_t socket_len;
-	uint16_t tag_len;
-	// socket and tag follow
-};
-
 // Open, and read the meta row (zero but for layout and boot when there is none). Returns 0, -EPROTO
 // for another layout or no store, -ENOSPC, or another negative errno.
 int store_open(struct store **store, const struct store_params *params);
 void store_close(struct store *store);
 
-struct store_meta *store_meta(struct store *store);
+struct rr_store_meta *store_meta(struct store *store);
 // What to add to a monotonic time that was written before this process: 0 within one boot. The
 // result is modulo 2^64, so that going back in time works.
 uint64_t store_rebase_ns(const struct store *store);
 bool store_same_boot(const struct store *store);
 
-// Call fn for every row, in the order of creation; a negative return of fn ends the walk and is
-// returned.
+// Call fn for every row, in the order of creation, with an aligned copy of it; a negative return of
+// fn ends the walk and is returned.
 int store_each_session(struct store *store,
 	int (*fn)(void *arg, uint64_t id, const void *record, size_t size), void *arg);
 int store_each_cookie(struct store *store,
 	int (*fn)(void *arg, struct slice cookie, struct slice reply, uint64_t received_ns),
 	void *arg);
 int store_each_notice(struct store *store,
-	int (*fn)(void *arg, uint64_t id, const struct store_notice *notice, size_t size),
+	int (*fn)(void *arg, uint64_t id, const struct rr_store_notice *notice, size_t size),
 	void *arg);
 
 // One transaction: begin, any of the puts, commit (which writes the meta row, too). After an error
@@ -84,9 +62,9 @@ int store_put_session(struct store *store, uint64_t id, size_t size, void **room
 int store_delete_session(struct store *store, uint64_t id);
 int store_put_cookie(
 	struct store *store, struct slice cookie, struct slice reply, uint64_t received_ns);
-int store_put_notice(struct store *store, const struct store_notice *notice, struct slice socket,
+int store_put_notice(struct store *store, const struct rr_store_notice *notice, struct slice socket,
 	struct slice tag);
-// Drop the cookies received before `oldest_ns`, a bounded number a call.
+// Drop the oldest cookies received before `oldest_ns`, somewhat more than this transaction put in.
 int store_purge_cookies(struct store *store, uint64_t oldest_ns);
 int store_commit(struct store *store, uint64_t now_ns);
 void store_abort(struct store *store);
