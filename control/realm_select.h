@@ -19,9 +19,9 @@ RR_BEGIN_DECLS
 struct realm_choice {
 	bool named; // `l`, `r` or the family picked it; it counts for a leg being allocated
 	struct session_local local; // when named
-	uint8_t n_directions;       // bridge letters
-	uint16_t direction[2];      // realm of each letter
-	uint8_t family;             // of the command
+	uint8_t n_directions; // bridge letters
+	uint16_t direction[2]; // realm of each letter
+	uint8_t family; // of the command
 };
 
 // Returns RTPP_OK or RTPP_E_LOCAL_ADDR, RTPP_E_REMOTE_ADDR, RTPP_E_FAMILY, RTPP_E_EXTERNAL,
