@@ -24,7 +24,7 @@ struct session;
 struct expiry {
 	struct session *slot[EXPIRY_SLOTS];
 	uint64_t last_tick; // already handled
-	uint64_t grace_ns;  // end of the grace after a restart of either process
+	uint64_t resumed_ns; // when control and dataplane were last both there again
 	bool dp_was_alive;
 };
 

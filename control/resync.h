@@ -18,7 +18,7 @@ struct control;
 struct session;
 
 #define RESYNC_WINDOW 1024 // requests of a resync under way at a time
-#define RESYNC_SCAN 65536  // slots looked at in one step
+#define RESYNC_SCAN 65536 // slots looked at in one step
 
 enum resync_phase {
 	RESYNC_IDLE,
@@ -29,10 +29,10 @@ enum resync_phase {
 
 struct resync {
 	enum resync_phase phase;
-	bool done_once;         // since this process started
+	bool done_once; // since this process started
 	struct session *cursor; // next to say
-	uint32_t slot;          // next to look at
-	uint64_t n_sessions;    // said in this run
+	uint32_t slot; // next to look at
+	uint64_t n_sessions; // said in this run
 	uint64_t n_strays;
 	uint64_t start_ns;
 };

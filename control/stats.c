@@ -1,0 +1,144 @@
+// SPDX-License-Identifier: BSD-2-Clause
+// The counters of `G`, and those of control itself, as one table.
+#include "stats.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "atomic.h"
+#include "clock.h"
+#include "control.h"
+#include "session_flow.h"
+#include "session_record.h"
+#include "shm_region.h"
+
+RR_STATIC_ASSERT((int)STATS_N <= RR_STORE_COUNTERS, "the store has room for them");
+
+static const struct {
+	const char *name;
+	bool in_g;
+} table[STATS_N] = {
+#define STATS_ROW(id, g, help) {#id, g},
+	STATS(STATS_ROW)
+#undef STATS_ROW
+};
+
+const char *stats_name(enum stats_counter which) {
+	return table[which].name;
+}
+
+void stats_load(struct stats *st, const struct rr_store_meta *meta) {
+	*st = (struct stats){.pps_in = 0};
+	memcpy(st->counter, meta->counters, sizeof(st->counter));
+	st->ndups_base = st->counter[STATS_ncmds_rcvd_ndups];
+	st->pps_rcvd = st->counter[STATS_npkts_rcvd];
+}
+
+void stats_save(const struct stats *st, struct rr_store_meta *meta) {
+	memcpy(meta->counters, st->counter, sizeof(st->counter));
+}
+
+// ---- packets
+// -------------------------------------------------------------------------------------
+
+static uint64_t sum_counter(const struct rr_region *r, enum rr_counter which) {
+	uint64_t sum = 0;
+
+	for (uint32_t w = 0; w < r->n_workers; w++)
+		for (uint32_t p = 0; p < r->n_ports; p++)
+			sum += rr_load_relaxed(&r->workers[w].counters[p][which]);
+	return sum;
+}
+
+// Add what a total of the region has grown by since it was read last.
+static void follow(
+	struct stats *st, enum stats_counter total, enum stats_counter seen, uint64_t now) {
+	if (now > st->counter[seen])
+		st->counter[total] += now - st->counter[seen];
+	st->counter[seen] = now;
+}
+
+void stats_read_region(struct stats *st, const struct rr_region *r) {
+	uint64_t relayed = sum_counter(r, RR_C_relayed_packets);
+	uint64_t rejected = sum_counter(r, RR_C_drop_source_rejected);
+	uint64_t no_remote = sum_counter(r, RR_C_drop_flow_no_remote);
+	uint64_t drained = sum_counter(r, RR_C_drop_flow_incomplete);
+
+	if (st->counter[STATS_dp_region] != r->region_id) {
+		st->counter[STATS_dp_region] = r->region_id;
+		st->counter[STATS_dp_rcvd] = 0;
+		st->counter[STATS_dp_relayed] = 0;
+		st->counter[STATS_dp_discard] = 0;
+	}
+	// Drained datagrams are discarded without having been received; protocol reference 9.1.
+	follow(st, STATS_npkts_rcvd, STATS_dp_rcvd, relayed + rejected + no_remote);
+	follow(st, STATS_npkts_relayed, STATS_dp_relayed, relayed);
+	follow(st, STATS_npkts_discard, STATS_dp_discard, rejected + no_remote + drained);
+}
+
+void stats_tick(struct stats *st, uint64_t now_ns) {
+	uint64_t rcvd = st->counter[STATS_npkts_rcvd];
+
+	if (st->pps_ns != 0 && now_ns > st->pps_ns)
+		st->pps_in = (double)(rcvd - st->pps_rcvd) * (double)RR_NS_PER_S /
+			     (double)(now_ns - st->pps_ns);
+	st->pps_rcvd = rcvd;
+	st->pps_ns = now_ns;
+}
+
+// ---- sessions
+// ------------------------------------------------------------------------------------
+
+static void count_silence(struct stats *st, const uint64_t n_packets[SESSION_N_LEGS],
+	enum stats_counter none, enum stats_counter one_way) {
+	unsigned int n_silent = (n_packets[0] == 0) + (n_packets[1] == 0);
+
+	if (n_silent == 2)
+		stats_add(st, none, 1);
+	else if (n_silent == 1)
+		stats_add(st, one_way, 1);
+}
+
+void stats_session_over(struct control *ctl, const struct session *s) {
+	struct stats *st = &ctl->stats;
+	uint64_t n_rtp[SESSION_N_LEGS];
+	uint64_t n_rtcp[SESSION_N_LEGS];
+
+	for (unsigned int i = 0; i < SESSION_N_LEGS; i++) {
+		struct rr_flow_totals t;
+
+		session_flow_totals(ctl, s, i, SESSION_RTCP, &t);
+		n_rtcp[i] = t.n_packets;
+		session_flow_totals(ctl, s, i, SESSION_RTP, &t);
+		n_rtp[i] = t.n_packets;
+		stats_add(st, STATS_rtpa_nsent, t.n_sent);
+		stats_add(st, STATS_rtpa_nrcvd, t.n_received);
+		stats_add(st, STATS_rtpa_ndups, t.n_duplicates);
+		stats_add(st, STATS_rtpa_nlost, t.n_lost);
+		stats_add(st, STATS_rtpa_perrs, t.n_parse_errors);
+	}
+	if (!s->was_complete)
+		return;
+	count_silence(st, n_rtp, STATS_nsess_nortp, STATS_nsess_owrtp);
+	count_silence(st, n_rtcp, STATS_nsess_nortcp, STATS_nsess_owrtcp);
+}
+
+// ---- `G`
+// -----------------------------------------------------------------------------------------
+
+static bool named(struct slice name, const char *text) {
+	return name.len == strlen(text) && memcmp(name.p, text, name.len) == 0;
+}
+
+int stats_format(const struct stats *st, struct slice name, char *buf, size_t size) {
+	if (named(name, "total_duration"))
+		return snprintf(buf, size, "%f",
+			(double)st->counter[STATS_duration_ns] / (double)RR_NS_PER_S);
+	if (named(name, "pps_in"))
+		return snprintf(buf, size, "%f", st->pps_in);
+	for (unsigned int i = 0; i < STATS_N; i++)
+		if (table[i].in_g && named(name, table[i].name))
+			return snprintf(buf, size, "%llu", (unsigned long long)st->counter[i]);
+	return -ENOENT;
+}
