@@ -13,7 +13,7 @@
 #include "config.h"
 #include "dp_client.h"
 #include "expiry.h"
-#include "job.h"
+#include "job_list.h"
 #include "realm_select.h"
 #include "resync.h"
 #include "rtpp_parse.h"
@@ -26,11 +26,6 @@ RR_BEGIN_DECLS
 struct port_alloc;
 struct retrans;
 struct store;
-
-struct job_list {
-	struct job *first;
-	struct job *last;
-};
 
 struct control {
 	const struct rr_config *cfg;
@@ -52,10 +47,10 @@ struct control {
 	uint64_t next_uid;
 	uint64_t now_ns; // CLOCK_MONOTONIC, of this turn
 	uint64_t last_second;
-	bool draining;      // slow shutdown: new sessions are refused
+	bool draining; // slow shutdown: new sessions are refused
 	bool commit_wanted; // a command ran in this turn
 
-	struct job_list turn;    // executed, not committed
+	struct job_list turn; // executed, not committed
 	struct job_list waiting; // committed, not acknowledged; by deadline
 };
 

@@ -1,0 +1,36 @@
+// SPDX-License-Identifier: BSD-2-Clause
+// G: counters of the whole daemon; protocol reference 5.9.
+#include "command.h"
+#include "retrans.h"
+
+static void read_sources(struct exec *x) {
+	const struct rr_region *region = dp_client_region(x->ctl->dp);
+	struct stats *st = &x->ctl->stats;
+	struct retrans_stats duplicates;
+
+	if (region)
+		stats_read_region(st, region);
+	if (!x->ctl->retrans)
+		return;
+	retrans_get_stats(x->ctl->retrans, &duplicates);
+	st->counter[STATS_ncmds_rcvd_ndups] = st->ndups_base + duplicates.n_duplicates;
+}
+
+enum rtpp_error cmd_stats(struct exec *x) {
+	const struct rtpp_cmd *cmd = x->cmd;
+
+	read_sources(x);
+	for (unsigned int i = 0; i < cmd->n_counters; i++) {
+		char value[64];
+
+		if (stats_format(&x->ctl->stats, cmd->counter[i], value, sizeof(value)) < 0)
+			return RTPP_E_GSTATS_COUNTER;
+		if (i > 0)
+			rtpp_reply_printf(x->reply, " ");
+		if (cmd->verbose)
+			rtpp_reply_printf(
+				x->reply, "%.*s=", (int)cmd->counter[i].len, cmd->counter[i].p);
+		rtpp_reply_printf(x->reply, "%s", value);
+	}
+	return RTPP_OK;
+}

@@ -1,0 +1,495 @@
+// SPDX-License-Identifier: BSD-2-Clause
+// The turn that carries commands from execution to reply, and start-up from what was stored.
+//
+// Order: reserve, commit, submit, acknowledge, reply. Execution reserves; control_turn_commit
+// commits and submits; control_poll takes acknowledgements. A job leaves with its reply when its
+// effect is committed and nothing of it is outstanding, or when its deadline has passed, its undo
+// has run and what that changed is committed in turn.
+#include "control.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "clock.h"
+#include "crash_point.h"
+#include "log.h"
+#include "port_alloc.h"
+#include "retrans.h"
+#include "session_flow.h"
+#include "session_store.h"
+#include "store.h"
+
+#define BOOT_ID_PATH "/proc/sys/kernel/random/boot_id"
+
+static struct rr_log_limit store_limit = {.burst = 1};
+
+// ---- replies
+// -------------------------------------------------------------------------------------
+
+static void finish(struct control *ctl, struct job *job) {
+	stats_add(&ctl->stats, job->error ? STATS_ncmds_errs : STATS_ncmds_succd, 1);
+	stats_add(&ctl->stats, STATS_ncmds_repld, 1);
+	job_reply(job);
+}
+
+// Returns whether there was something to undo: the new reply must be committed before it leaves.
+static bool undo(struct control *ctl, struct job *job) {
+	void (*undo_effect)(struct job * job) = job->undo;
+
+	if (!job->failed || !undo_effect)
+		return false;
+	job->undo = NULL;
+	undo_effect(job);
+	ctl->commit_wanted = true;
+	return true;
+}
+
+static void end_wait(struct control *ctl, struct job *job) {
+	job_list_remove(&ctl->waiting, job);
+	if (undo(ctl, job))
+		job_list_append(&ctl->turn, job);
+	else
+		finish(ctl, job);
+}
+
+static void on_job_acked(void *arg, struct job *job) {
+	end_wait((struct control *)arg, job);
+}
+
+// Every wait is of the same length, so the first in line is the first to be over.
+static void end_overdue_waits(struct control *ctl) {
+	struct job *job = ctl->waiting.first;
+
+	while (job && job->deadline_ns <= ctl->now_ns) {
+		dp_client_forget(ctl->dp, job);
+		job->failed = true;
+		end_wait(ctl, job);
+		job = ctl->waiting.first;
+	}
+}
+
+// ---- commit
+// --------------------------------------------------------------------------------------
+
+static int put_notice(struct control *ctl, const struct session *s) {
+	struct rr_store_notice notice = {
+		.created_unix_ms = (uint64_t)time(NULL) * 1000,
+		.controller = s->notify_addr,
+	};
+
+	return store_put_notice(ctl->store, &notice, session_text(s, SESSION_NOTIFY_SOCKET),
+		session_text(s, SESSION_NOTIFY_TAG));
+}
+
+static int put_session(struct control *ctl, const struct session *s) {
+	void *room;
+	int ret;
+
+	if (s->state == SESSION_GONE)
+		return store_delete_session(ctl->store, s->id);
+	ret = store_put_session(ctl->store, s->id, session_store_size(ctl->cfg, s), &room);
+	if (ret < 0)
+		return ret;
+	session_store_write(ctl->cfg, s, room);
+	return 0;
+}
+
+static int put_sessions(struct control *ctl) {
+	int ret = 0;
+
+	for (struct session *s = ctl->dirty; ret == 0 && s; s = s->links.next_dirty) {
+		ret = put_session(ctl, s);
+		if (ret == 0 && s->notice_due)
+			ret = put_notice(ctl, s);
+	}
+	return ret;
+}
+
+static int put_cookies(struct control *ctl) {
+	uint64_t oldest_ns = ctl->now_ns > RETRANS_LIFE_NS ? ctl->now_ns - RETRANS_LIFE_NS : 0;
+	int ret = 0;
+
+	for (struct job *job = ctl->turn.first; ret == 0 && job; job = job->next) {
+		struct slice reply = {.p = job->reply, .len = job->reply_len};
+
+		if (job->stored && job->cookie.p)
+			ret = store_put_cookie(ctl->store, job->cookie, reply, job->received_ns);
+	}
+	return ret == 0 ? store_purge_cookies(ctl->store, oldest_ns) : ret;
+}
+
+static void fill_meta(struct control *ctl) {
+	struct rr_store_meta *meta = store_meta(ctl->store);
+
+	meta->next_uid = ctl->next_uid;
+	stats_save(&ctl->stats, meta);
+}
+
+static int write_all(struct control *ctl) {
+	int ret = store_begin(ctl->store);
+
+	if (ret < 0)
+		return ret;
+	ret = put_sessions(ctl);
+	if (ret == 0)
+		ret = put_cookies(ctl);
+	if (ret < 0) {
+		store_abort(ctl->store);
+		return ret;
+	}
+	fill_meta(ctl);
+	return store_commit(ctl->store, ctl->now_ns);
+}
+
+static void clean_all(struct control *ctl) {
+	struct session *s = ctl->dirty;
+
+	ctl->dirty = NULL;
+	while (s) {
+		struct session *next = s->links.next_dirty;
+
+		s->dirty = false;
+		s->notice_due = false;
+		if (s->state == SESSION_GONE)
+			session_free(ctl, s);
+		s = next;
+	}
+}
+
+static void undo_turn(struct control *ctl) {
+	for (struct job *job = ctl->turn.first; job; job = job->next)
+		undo(ctl, job);
+}
+
+static void refuse_turn(struct control *ctl, int error) {
+	if (rr_log_allow(&store_limit))
+		rr_err("store", "cannot commit: %s", strerror(-error));
+	stats_add(&ctl->stats, STATS_store_full, 1);
+	for (struct job *job = ctl->turn.first; job; job = job->next)
+		job->failed = job->failed || job->stored;
+	undo_turn(ctl);
+}
+
+static void commit(struct control *ctl) {
+	int ret;
+
+	if (!ctl->commit_wanted)
+		return;
+	rr_crash_point(RR_CRASH_commit_before);
+	ctl->commit_wanted = false;
+	ret = write_all(ctl);
+	if (ret < 0) {
+		refuse_turn(ctl, ret);
+		return; // what is dirty stays so, for the next turn
+	}
+	clean_all(ctl);
+	rr_crash_point(RR_CRASH_commit_after);
+}
+
+static void send_or_wait(struct control *ctl) {
+	uint64_t deadline_ns = ctl->now_ns + ctl->cfg->ack_timeout_ms * RR_NS_PER_MS;
+	struct job *job;
+
+	while ((job = ctl->turn.first) != NULL) {
+		job_list_remove(&ctl->turn, job);
+		if (job->n_pending == 0) {
+			finish(ctl, job);
+			continue;
+		}
+		job->deadline_ns = deadline_ns;
+		job_list_append(&ctl->waiting, job);
+	}
+}
+
+// ---- the turn
+// ------------------------------------------------------------------------------------
+
+void control_turn_begin(struct control *ctl, uint64_t now_ns) {
+	ctl->now_ns = now_ns;
+}
+
+void control_turn_commit(struct control *ctl) {
+	undo_turn(ctl); // of requests that could not even be queued
+	commit(ctl);
+	dp_client_push(ctl->dp);
+	send_or_wait(ctl);
+}
+
+static void once_a_second(struct control *ctl) {
+	const struct rr_region *region = dp_client_region(ctl->dp);
+
+	if (ctl->now_ns / RR_NS_PER_S == ctl->last_second)
+		return;
+	ctl->last_second = ctl->now_ns / RR_NS_PER_S;
+	if (region)
+		stats_read_region(&ctl->stats, region);
+	stats_tick(&ctl->stats, ctl->now_ns);
+	expiry_run(ctl);
+	ctl->commit_wanted = true;
+}
+
+void control_poll(struct control *ctl, uint64_t now_ns) {
+	ctl->now_ns = now_ns;
+	dp_client_watch(ctl->dp, now_ns);
+	dp_client_poll(ctl->dp);
+	end_overdue_waits(ctl);
+	resync_step(ctl);
+	once_a_second(ctl);
+}
+
+bool control_waiting(const struct control *ctl) {
+	return ctl->turn.first || ctl->waiting.first || dp_client_busy(ctl->dp) ||
+	       (resync_running(&ctl->resync) && dp_client_settled(ctl->dp));
+}
+
+bool control_settled(const struct control *ctl) {
+	return ctl->resync.done_once;
+}
+
+bool control_empty(const struct control *ctl) {
+	return session_index_count(&ctl->index) == 0;
+}
+
+// ---- what the dataplane says
+// ---------------------------------------------------------------------
+
+static void on_acked(void *arg, const struct dp_request *req, uint16_t status) {
+	struct control *ctl = (struct control *)arg;
+
+	// A delete that is refused names nothing that could still be used.
+	(void)status;
+	if (req->op == RR_REQUEST_FLOW_DEL)
+		session_flow_deleted(ctl, req);
+}
+
+static void on_event(void *arg, struct dp_local local, const struct rr_event *event) {
+	session_learn((struct control *)arg, &local, event);
+}
+
+// What only the old region knows is kept: sources, counters, when media was last seen.
+static void on_region_leaving(void *arg) {
+	struct control *ctl = (struct control *)arg;
+
+	stats_read_region(&ctl->stats, dp_client_region(ctl->dp));
+	for (struct session *s = session_index_first(&ctl->index); s; s = session_index_next(s))
+		session_capture(ctl, s, true);
+	ctl->commit_wanted = true;
+}
+
+static void on_settled(void *arg) {
+	resync_start((struct control *)arg);
+}
+
+// ---- start
+// ---------------------------------------------------------------------------------------
+
+static int read_boot_id(uint8_t id[16]) {
+	char text[40];
+	ssize_t n;
+	unsigned int n_digits = 0;
+	int fd = open(BOOT_ID_PATH, O_RDONLY | O_CLOEXEC);
+
+	if (fd < 0)
+		return -errno;
+	n = read(fd, text, sizeof(text));
+	close(fd);
+	memset(id, 0, 16);
+	for (ssize_t i = 0; i < n && n_digits < 32; i++) {
+		const char *digits = "0123456789abcdef";
+		const char *digit = text[i] ? strchr(digits, text[i]) : NULL;
+
+		if (!digit)
+			continue;
+		id[n_digits / 2] |= (uint8_t)((digit - digits) << (n_digits % 2 ? 0 : 4));
+		n_digits++;
+	}
+	return n_digits == 32 ? 0 : -EIO;
+}
+
+static int open_store(struct control *ctl) {
+	struct store_params params = {
+		.dir = ctl->cfg->store_dir,
+		.map_mb = ctl->cfg->store_mb,
+		.now_ns = ctl->now_ns,
+	};
+	struct rr_store_meta *meta;
+	int ret = read_boot_id(params.boot_id);
+
+	if (ret == 0)
+		ret = store_open(&ctl->store, &params);
+	if (ret < 0) {
+		rr_err("store", "cannot open dir=%s: %s", params.dir, strerror(-ret));
+		return ret;
+	}
+	meta = store_meta(ctl->store);
+	meta->epoch++;
+	ctl->next_uid = meta->next_uid;
+	stats_load(&ctl->stats, meta);
+	return 0;
+}
+
+static int open_ports(struct control *ctl) {
+	uint8_t bucket_owner[RR_N_BUCKETS];
+	struct port_alloc_params params = {
+		.n_addrs = ctl->cfg->n_addrs,
+		.port_min = ctl->cfg->media_port_min,
+		.port_max = ctl->cfg->media_port_max,
+		.bucket_owner = bucket_owner,
+		.rest_ns = ctl->cfg->port_rest_ms * RR_NS_PER_MS,
+		.sequential = ctl->cfg->sequential_ports,
+	};
+
+	// As the dataplane deals them out; a wrong guess costs handovers and nothing else.
+	for (uint32_t i = 0; i < RR_N_BUCKETS; i++)
+		bucket_owner[i] = (uint8_t)(i % ctl->cfg->n_workers);
+	return port_alloc_new(&ctl->ports, &params);
+}
+
+static int open_dp(struct control *ctl) {
+	struct dp_client_params params = {
+		.cfg = ctl->cfg,
+		.epoch = store_meta(ctl->store)->epoch,
+		.hooks =
+			{
+				.arg = ctl,
+				.acked = on_acked,
+				.event = on_event,
+				.job_acked = on_job_acked,
+				.region_leaving = on_region_leaving,
+				.settled = on_settled,
+			},
+	};
+
+	return dp_client_new(&ctl->dp, &params);
+}
+
+// ---- what an earlier control left
+// ----------------------------------------------------------------
+
+// Rows that cannot be calls any more.
+struct lost_rows {
+	struct control *ctl;
+	uint64_t *id;
+	size_t n;
+};
+
+static int load_session(void *arg, uint64_t id, const void *record, size_t size) {
+	struct lost_rows *lost = (struct lost_rows *)arg;
+	int ret = session_store_load(lost->ctl, record, size);
+	uint64_t *ids;
+
+	if (ret == 0 || ret == -ENOMEM)
+		return ret;
+	rr_warn("store", "session dropped id=%llu: %s", (unsigned long long)id, strerror(-ret));
+	ids = (uint64_t *)realloc(lost->id, (lost->n + 1) * sizeof(*ids));
+	if (!ids)
+		return -ENOMEM;
+	ids[lost->n++] = id;
+	lost->id = ids;
+	return 0;
+}
+
+static int forget_rows(struct control *ctl, const struct lost_rows *lost) {
+	int ret = 0;
+
+	if (lost->n == 0)
+		return 0;
+	ret = store_begin(ctl->store);
+	for (size_t i = 0; ret == 0 && i < lost->n; i++)
+		ret = store_delete_session(ctl->store, lost->id[i]);
+	stats_add(&ctl->stats, STATS_nsess_destroyed, lost->n);
+	if (ret == 0)
+		return store_commit(ctl->store, ctl->now_ns);
+	store_abort(ctl->store);
+	return ret;
+}
+
+static int load_cookie(void *arg, struct slice cookie, struct slice reply, uint64_t received_ns) {
+	struct control *ctl = (struct control *)arg;
+	int ret = retrans_put(ctl->retrans, cookie, reply, received_ns, ctl->now_ns);
+
+	return ret == -ENOMEM ? ret : 0;
+}
+
+static int load_all(struct control *ctl) {
+	struct lost_rows lost = {.ctl = ctl};
+	int ret = store_each_session(ctl->store, load_session, &lost);
+
+	if (ret == 0)
+		ret = forget_rows(ctl, &lost);
+	free(lost.id);
+	if (ret == 0 && ctl->retrans)
+		ret = store_each_cookie(ctl->store, load_cookie, ctl);
+	if (ret == 0)
+		rr_info("control", "store loaded sessions=%zu epoch=%u",
+			session_index_count(&ctl->index), store_meta(ctl->store)->epoch);
+	return ret;
+}
+
+static int open_all(struct control *ctl) {
+	int ret = session_index_init(&ctl->index, ctl->cfg);
+
+	if (ret == 0)
+		ret = open_ports(ctl);
+	if (ret == 0)
+		ret = open_store(ctl);
+	if (ret == 0)
+		ret = open_dp(ctl);
+	if (ret == 0)
+		ret = load_all(ctl);
+	if (ret < 0)
+		return ret;
+	// The new epoch is on record before the dataplane hears of it.
+	ret = write_all(ctl);
+	clean_all(ctl);
+	return ret;
+}
+
+int control_open(struct control *ctl, const struct rr_config *cfg, struct retrans *retrans) {
+	int ret;
+
+	*ctl = (struct control){.cfg = cfg, .retrans = retrans, .now_ns = rr_now_ns()};
+	rtpp_env_init(&ctl->env, cfg, ctl->labels);
+	expiry_init(&ctl->expiry, ctl->now_ns);
+	ret = open_all(ctl);
+	if (ret < 0) {
+		rr_err("control", "cannot start: %s", strerror(-ret));
+		control_close(ctl);
+		return ret;
+	}
+	dp_client_watch(ctl->dp, ctl->now_ns);
+	return 0;
+}
+
+// ---- end
+// -----------------------------------------------------------------------------------------
+
+static void drop_jobs(struct control *ctl, struct job_list *list) {
+	struct job *job;
+
+	while ((job = list->first) != NULL) {
+		job_list_remove(list, job);
+		dp_client_forget(ctl->dp, job);
+		job_free(job);
+	}
+}
+
+void control_close(struct control *ctl) {
+	struct session *next;
+
+	if (ctl->dp && ctl->store && write_all(ctl) == 0)
+		clean_all(ctl);
+	drop_jobs(ctl, &ctl->turn);
+	drop_jobs(ctl, &ctl->waiting);
+	for (struct session *s = session_index_first(&ctl->index); s; s = next) {
+		next = session_index_next(s);
+		session_free(ctl, s);
+	}
+	dp_client_free(ctl->dp);
+	store_close(ctl->store);
+	port_alloc_free(ctl->ports);
+	session_index_fini(&ctl->index);
+}
