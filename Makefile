@@ -24,7 +24,7 @@ say = $(if $(V),,@printf '  %-5s %s\n' $(1) $@;)
 # ---- sources -------------------------------------------------------------------------------------
 
 COMMON_SRC := counters.c endpoint.c log.c ring.c shm_region.c config.c config_schema.c \
-	config_value.c config_net.c config_socket.c config_check.c config_print.c flow_totals.c \
+	config_value.c config_number.c config_net.c config_socket.c config_check.c config_print.c flow_totals.c \
 	session_record.c
 
 DP_SRC := main.c eal.c port.c steering.c worker.c io.c parse.c addr_table.c flow.c \
@@ -32,9 +32,10 @@ DP_SRC := main.c eal.c port.c steering.c worker.c io.c parse.c addr_table.c flow
 
 CONTROL_SRC := main.c supervisor.c passed_sockets.c command_socket.c privdrop.c loop.c listener.c \
 	datagram_socket.c stream_conn.c job.c retrans.c keyed_hash.c rtpp_lex.c rtpp_parse.c rtpp_media.c \
-	rtpp_reply.c capabilities.c port_alloc.c command.c session.c session_record.c \
-	realm_select.c cmd_update.c cmd_lookup.c cmd_delete.c cmd_query.c cmd_info.c cmd_stats.c \
-	cmd_media.c subcommand.c dp_client.c store.c resync.c expiry.c stats.c
+	rtpp_reply.c capabilities.c port_alloc.c control.c command.c session.c session_index.c \
+	session_match.c session_flow.c session_media.c session_store.c realm_select.c \
+	cmd_update.c cmd_lookup.c cmd_delete.c cmd_query.c cmd_info.c cmd_stats.c cmd_media.c \
+	subcommand.c dp_client.c store.c resync.c expiry.c stats.c
 
 RRCTL_SRC := rrctl.c rrctl_out.c rrctl_region.c rrctl_store.c rrctl_status.c rrctl_port.c \
 	rrctl_stats.c rrctl_flow.c rrctl_session.c rrctl_config.c
