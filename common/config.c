@@ -183,6 +183,9 @@ static int parse_file(config_t *file, const char *path, FILE *err) {
 		rc = -EISDIR;
 	} else {
 		rc = parse_stream(file, path, in, err);
+		// a pipe can not be read twice
+		if (rc == 0 && fseek(in, 0, SEEK_SET) == 0)
+			rc = rr_config_check_numbers(in, path, err);
 	}
 	fclose(in);
 	return rc;

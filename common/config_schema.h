@@ -117,6 +117,12 @@ int rr_config_fail_at(struct rr_config_reader *r, const char *path, const char *
 int rr_config_read_group(struct rr_config_reader *r, const struct rr_option_table *table,
 	const struct config_setting_t *s, void *base);
 
+// config_number.c
+//
+// Look for numbers that the parser would mutilate, from where `in` stands. Returns 0, or -EINVAL
+// after one line on err.
+int rr_config_check_numbers(FILE *in, const char *path, FILE *err);
+
 // config_value.c
 //
 // The text of a value, or NULL after a complaint when it is of another type.

@@ -293,6 +293,16 @@ TEST(Config, NotificationTargetsKeepTheirSpelling) {
 		EXPECT_STREQ(l.cfg->notify[i], expected[i]);
 }
 
+TEST(Config, LargeNumbersInTextsNamesAndCommentsAreNone) {
+	Loaded l = load(changed("{ name = \"a\"; device = \"net_null0\"; }",
+		"{ name = \"a\"; device = \"4294967297 \\\" 4294967297\"; /* 4294967297 **/ "
+		"rx_desc = "
+		"0x100; } // 4294967297\n"));
+
+	EXPECT_EQ(l.rc, 0) << l.err;
+	EXPECT_EQ(l.cfg->port[0].n_rx_desc, 256u);
+}
+
 TEST(Config, SmallPrefixesHaveNoReservedAddresses) {
 	Loaded l31 = load(changed("prefix = \"198.19.0.0/24\"; pool = [ \"198.19.0.10\" ]",
 		"prefix = \"198.19.0.0/31\"; pool = [ \"198.19.0.0-198.19.0.1\" ]"));
@@ -457,6 +467,21 @@ static const Refusal refusals[] = {
 	{"35000", "0", "16: media.port_min is 0, expected 1..65535"},
 	{"65000", "65536", "16: media.port_max is 65536, expected 1..65535"},
 	{"35000", "-1", "16: media.port_min is -1, expected 1..65535"},
+	{"35000", "2147483648", "16: number 2147483648 is too large, expected at most 2147483647"},
+	{"35000", "4294967297", "16: number 4294967297 is too large, expected at most 2147483647"},
+	{"35000", "-4294967297", "16: number 4294967297 is too large, expected at most 2147483647"},
+	{"35000", "0x1000088b8",
+		"16: number 0x1000088b8 is too large, expected at most 2147483647"},
+	{"35000", "99999999999999999999999",
+		"16: number 99999999999999999999999 is too large, expected at most 2147483647"},
+	{"media = {",
+		"/* 4294967297 \n * \\\" */ # 4294967297\n// 4294967297 \"\nmedia = { tos = "
+		"4294967297;",
+		"19: number 4294967297 is too large, expected at most 2147483647"},
+	{"35000", "1111111111111111111111111111111111111111111111111111111111111111111111",
+		"16: number 1111111111111111111111111111111111111111"
+		"11111111111111111111111 is too large, expected at most 2147483647"},
+	{"35000", "4294967297L", "16: media.port_min is 4294967297, expected 1..65535"},
 	{"35000", "2147483647", "16: media.port_min is 2147483647, expected 1..65535"},
 	{"media = {", "media = { port_rest_ms = 600001;",
 		"16: media.port_rest_ms is 600001, expected 0..600000 ms"},
