@@ -41,8 +41,8 @@ RRCTL_SRC := rrctl.c rrctl_out.c rrctl_region.c rrctl_store.c rrctl_status.c rrc
 	rrctl_stats.c rrctl_flow.c rrctl_session.c rrctl_config.c
 
 # Unit tests: a name here is tests/unit/test_NAME.cc; test_NAME_OBJ names what it links.
-UNIT_TESTS := counters endpoint log config rrctl ring rtpp_lex rtpp_parse rtpp_reply port_alloc retrans listener
-STRESS_TESTS := ring
+UNIT_TESTS := counters endpoint log config rrctl ring region arp nd icmp steering neighbour rtpp_lex rtpp_parse rtpp_reply port_alloc retrans listener
+STRESS_TESTS := ring region
 FUZZ_TARGETS :=
 # Scripts: tests/golden/NAME, tests/packets/NAME.py, tests/smoke/NAME.sh, tests/crash/NAME.py.
 GOLDEN_TESTS :=
@@ -61,6 +61,14 @@ test_rrctl_OBJ = $(CONFIG_OBJ) common/shm_region.o common/counters.o
 test_rrctl_LIBS = $(RRCTL_LIBS)
 $(BUILD)/tests/test_rrctl: | $(BUILD)/rrctl
 test_ring_OBJ := common/ring.o
+test_region_OBJ := common/shm_region.o common/counters.o
+test_arp_OBJ := dpdk_app/arp.o
+test_nd_OBJ := dpdk_app/nd.o
+test_icmp_OBJ := dpdk_app/icmp.o
+test_steering_OBJ := dpdk_app/steering.o
+test_steering_LIBS = $(DP_LIBS)
+test_neighbour_OBJ := dpdk_app/neighbour.o
+test_neighbour_LIBS = $(DP_LIBS)
 test_rtpp_lex_OBJ := control/rtpp_lex.o
 test_rtpp_parse_OBJ := control/rtpp_lex.o control/rtpp_parse.o control/rtpp_media.o \
 	control/capabilities.o common/endpoint.o
@@ -72,6 +80,7 @@ test_listener_OBJ := control/listener.o control/datagram_socket.o control/stream
 	control/job.o control/rtpp_lex.o common/log.o common/endpoint.o
 test_listener_LIBS := -levent_core
 stress_ring_OBJ := common/ring.o
+stress_region_OBJ := common/shm_region.o common/counters.o
 
 # ---- flags ---------------------------------------------------------------------------------------
 

@@ -5,6 +5,12 @@
 // Nothing here is a read-modify-write: each shared word has one writer.
 #pragma once
 
+// ThreadSanitizer does not model fences. All that stands around them is atomic, so that it has
+// nothing to miss there, and gcc's warning about it is in the way.
+#if defined(__SANITIZE_THREAD__) && !defined(__clang__)
+#pragma GCC diagnostic ignored "-Wtsan"
+#endif
+
 #define rr_load_relaxed(p) __atomic_load_n((p), __ATOMIC_RELAXED)
 #define rr_load_acquire(p) __atomic_load_n((p), __ATOMIC_ACQUIRE)
 #define rr_store_relaxed(p, v) __atomic_store_n((p), (v), __ATOMIC_RELAXED)
