@@ -21,6 +21,8 @@ struct retrans;
 // Open stream connections; more are accepted and closed at once.
 #define LISTENER_MAX_CONNECTIONS 99
 
+#define LISTENER_PATIENCE_MS 10000
+
 // A cookie longer than this leaves too little room for a reply: its command is refused.
 #define LISTENER_MAX_COOKIE 900
 
@@ -33,6 +35,8 @@ struct listener_hooks {
 	// May replies leave that an earlier process stored?
 	bool (*settled)(void *arg);
 	void *arg;
+	// How long a one-command connection may be silent, and any one leave replies unread.
+	uint32_t patience_ms;
 };
 
 struct listener_stats {

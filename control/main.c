@@ -98,6 +98,7 @@ static int init_listeners(struct worker *w) {
 		.execute = execute,
 		.settled = settled,
 		.arg = w,
+		.patience_ms = LISTENER_PATIENCE_MS,
 	};
 
 	return listener_set_new(&w->listeners, &hooks);

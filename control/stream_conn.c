@@ -23,8 +23,6 @@
 #define LINE_MAX_BYTES (RTPP_MAX_COMMAND + 1) // without its line feed
 #define JOBS_MAX 64
 #define OUT_MAX 65536
-#define ONE_SHOT_IDLE_S 10 // to send its command
-#define WRITE_IDLE_S 10 // to take its reply
 
 struct stream_listener {
 	struct listener_set *set;
@@ -134,9 +132,16 @@ static int conn_write(struct stream_conn *c) {
 
 static void conn_read_lines(struct stream_conn *c);
 
+static struct timeval patience(const struct listener_set *set) {
+	return (struct timeval){
+		.tv_sec = set->hooks.patience_ms / 1000,
+		.tv_usec = set->hooks.patience_ms % 1000 * 1000,
+	};
+}
+
 // Send what there is, then read on or close.
 static void conn_flush(struct stream_conn *c) {
-	static const struct timeval patience = {.tv_sec = WRITE_IDLE_S};
+	struct timeval tv = patience(c->set);
 
 	not_unsent(c);
 	if (evbuffer_get_length(c->out) > 0 && conn_write(c) < 0) {
@@ -150,7 +155,7 @@ static void conn_flush(struct stream_conn *c) {
 		conn_read_lines(c);
 	}
 	if (evbuffer_get_length(c->out) > 0)
-		event_add(c->writable, &patience);
+		event_add(c->writable, &tv);
 	else if (conn_done(c))
 		conn_close(c);
 }
@@ -315,7 +320,7 @@ static void conn_discard(struct stream_conn *c) {
 
 // Takes fd over when it returns true.
 static bool conn_open(struct stream_listener *l, int fd) {
-	static const struct timeval patience = {.tv_sec = ONE_SHOT_IDLE_S};
+	struct timeval tv = patience(l->set);
 	struct event_base *base = l->set->hooks.base;
 	short what = l->one_shot ? EV_READ : EV_READ | EV_PERSIST;
 	struct stream_conn *c = calloc(1, sizeof(*c));
@@ -329,7 +334,7 @@ static bool conn_open(struct stream_listener *l, int fd) {
 	c->writable = event_new(base, fd, EV_WRITE, on_writable, c);
 	c->out = evbuffer_new();
 	if (!c->readable || !c->writable || !c->out ||
-		event_add(c->readable, l->one_shot ? &patience : NULL) < 0) {
+		event_add(c->readable, l->one_shot ? &tv : NULL) < 0) {
 		conn_discard(c);
 		return false;
 	}

@@ -1,0 +1,754 @@
+// SPDX-License-Identifier: BSD-2-Clause
+// Command sockets over loopback: framing, cookies, order, and clients that misbehave.
+//
+// The commands are run by a stand-in: what begins with `w` waits until the test finishes it, the
+// rest is answered at once with its own text in brackets. Everything happens in one thread; a test
+// turns the loop until what it waits for is there.
+#include <arpa/inet.h>
+#include <fcntl.h>
+#include <functional>
+#include <memory>
+#include <poll.h>
+#include <string>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <sys/wait.h>
+#include <unistd.h>
+#include <vector>
+
+#include <event2/event.h>
+#include <gtest/gtest.h>
+
+#include "clock.h"
+#include "command_socket.h"
+#include "config.h"
+#include "job.h"
+#include "listener.h"
+#include "passed_sockets.h"
+#include "retrans.h"
+
+// A client's descriptor.
+class Client {
+      public:
+	int fd = -1;
+
+	explicit Client(int descriptor) : fd(descriptor) {
+		fcntl(fd, F_SETFL, fcntl(fd, F_GETFL) | O_NONBLOCK);
+	}
+	Client(const Client &) = delete;
+	~Client() {
+		hang_up();
+	}
+	void hang_up() {
+		if (fd >= 0)
+			close(fd);
+		fd = -1;
+	}
+	void say(const std::string &text) {
+		ASSERT_EQ(send(fd, text.data(), text.size(), MSG_NOSIGNAL), (ssize_t)text.size());
+	}
+	// What is there to read; sets `closed` at the end of a stream.
+	std::string take() {
+		char buf[70000];
+		ssize_t n = recv(fd, buf, sizeof(buf), 0);
+
+		closed = closed || n == 0 || (n < 0 && errno == ECONNRESET);
+		return n > 0 ? std::string(buf, (size_t)n) : "";
+	}
+	bool closed = false;
+};
+
+class Listener : public ::testing::Test {
+      protected:
+	struct event_base *base = event_base_new();
+	struct retrans *retrans = retrans_new(nullptr, nullptr);
+	struct listener_set *set = nullptr;
+	std::vector<std::unique_ptr<struct command_socket>> sockets;
+	std::vector<struct job *> waiting;
+	std::vector<std::string> executed;
+	bool is_settled = true;
+	std::string dir;
+
+	static void execute(void *arg, struct job *job) {
+		auto *t = static_cast<Listener *>(arg);
+		std::string command(job->command.p ? job->command.p : "", job->command.len);
+
+		t->executed.push_back(command);
+		while (!command.empty() && command[0] == ' ')
+			command.erase(0, 1);
+		if (!command.empty() && command[0] == 'w')
+			t->waiting.push_back(job);
+		else
+			finish(job);
+	}
+	static bool settled(void *arg) {
+		return static_cast<Listener *>(arg)->is_settled;
+	}
+	// Answer "COOKIE [COMMAND]", the command cut to what a reply holds.
+	static void finish(struct job *job) {
+		std::string text =
+			job->cookie.p ? std::string(job->cookie.p, job->cookie.len) + " " : "";
+
+		text += "[" + std::string(job->command.p, job->command.len) + "]";
+		text = text.substr(0, RTPP_MAX_REPLY - 1) + "\n";
+		memcpy(job->reply, text.data(), text.size());
+		job->reply_len = (uint32_t)text.size();
+		job_reply(job);
+	}
+
+	void SetUp() override {
+		char name[] = "/tmp/rtprelay-listener-XXXXXX";
+		struct listener_hooks hooks = {};
+
+		ASSERT_NE(mkdtemp(name), nullptr);
+		dir = name;
+		hooks.base = base;
+		hooks.retrans = retrans;
+		hooks.execute = execute;
+		hooks.settled = settled;
+		hooks.arg = this;
+		hooks.patience_ms = LISTENER_PATIENCE_MS;
+		start(hooks);
+	}
+	void start(const struct listener_hooks &hooks) {
+		listener_set_free(set);
+		ASSERT_EQ(listener_set_new(&set, &hooks), 0);
+	}
+	void impatient() {
+		struct listener_hooks hooks = {base, retrans, execute, settled, this, 30};
+
+		start(hooks);
+	}
+	void TearDown() override {
+		listener_set_stop(set);
+		for (struct job *job : waiting)
+			finish(job);
+		listener_set_free(set);
+		retrans_free(retrans);
+		event_base_free(base);
+		for (auto &socket : sockets)
+			command_socket_close(socket.get());
+		job_drain_free_list();
+		EXPECT_EQ(rmdir(dir.c_str()), 0) << "a socket file was left behind";
+	}
+
+	// Bind and serve; `text` as in the configuration.
+	struct command_socket *serve(const std::string &text) {
+		sockets.push_back(std::make_unique<struct command_socket>());
+		struct command_socket *s = sockets.back().get();
+
+		EXPECT_EQ(command_socket_parse(s, text.c_str()), 0) << text;
+		// Port 0 would be refused in a configuration; here the kernel picks a free one.
+		if (s->kind == COMMAND_SOCKET_UDP)
+			((struct sockaddr_in *)&s->addr)->sin_port = 0;
+		EXPECT_EQ(command_socket_bind(s, 0600, (gid_t)-1), 0) << text;
+		EXPECT_EQ(listener_add(set, s), 0);
+		return s;
+	}
+	std::unique_ptr<Client> connect_to(
+		const struct command_socket *s, const char *host = nullptr) {
+		struct sockaddr_storage addr = {};
+		socklen_t len = sizeof(addr);
+
+		getsockname(s->fd, (struct sockaddr *)&addr, &len);
+		if (host && addr.ss_family == AF_INET)
+			inet_pton(AF_INET, host, &((struct sockaddr_in *)&addr)->sin_addr);
+		else if (host)
+			inet_pton(AF_INET6, host, &((struct sockaddr_in6 *)&addr)->sin6_addr);
+		int type = s->kind == COMMAND_SOCKET_UDP ? SOCK_DGRAM : SOCK_STREAM;
+		auto client = std::make_unique<Client>(socket(addr.ss_family, type, 0));
+		EXPECT_EQ(connect(client->fd, (struct sockaddr *)&addr, len), 0) << strerror(errno);
+		return client;
+	}
+
+	// Turn the loop until the condition holds; false when it never does.
+	bool turn_until(const std::function<bool()> &condition) {
+		uint64_t end_ns = rr_now_ns() + 20 * RR_NS_PER_S;
+
+		while (!condition()) {
+			if (rr_now_ns() > end_ns)
+				return false;
+			event_base_loop(base, EVLOOP_ONCE | EVLOOP_NONBLOCK);
+			listener_flush(set);
+			usleep(100);
+		}
+		return true;
+	}
+	// Everything the client gets until it holds `want` bytes.
+	std::string hear(Client &client, size_t want) {
+		std::string all;
+
+		EXPECT_TRUE(turn_until([&] {
+			all += client.take();
+			return all.size() >= want || client.closed;
+		})) << "heard only: "
+		    << all;
+		return all;
+	}
+	std::string hear_datagram(Client &client) {
+		std::string text;
+
+		EXPECT_TRUE(turn_until([&] { return !(text = client.take()).empty(); }));
+		return text;
+	}
+	std::string hear_to_the_end(Client &client) {
+		return hear(client, SIZE_MAX);
+	}
+	int restore(struct slice reply) {
+		uint64_t now_ns = rr_now_ns();
+
+		return retrans_put(retrans, {"ck", 2}, reply, now_ns, now_ns);
+	}
+	struct listener_stats stats() {
+		struct listener_stats st;
+
+		listener_get_stats(set, &st);
+		return st;
+	}
+};
+
+// ---- datagrams
+// -----------------------------------------------------------------------------------
+
+TEST_F(Listener, DatagramIsCookieAndCommand) {
+	auto client = connect_to(serve("udp:127.0.0.1:1"));
+
+	client->say("ck V\n");
+	EXPECT_EQ(hear_datagram(*client), "ck [ V\n]\n");
+	client->say("  ck2\tVF 1");
+	EXPECT_EQ(hear_datagram(*client), "ck2 [\tVF 1]\n");
+}
+
+struct OddDatagram {
+	std::string datagram;
+	std::string reply;
+};
+
+TEST_F(Listener, OddDatagrams) {
+	const OddDatagram odd[] = {
+		{"", "[]\n"},
+		{" \r\n", "[]\n"},
+		{"abc", "abc []\n"},
+		{"abd\n", "abd [\n]\n"},
+		{std::string("a\0b V", 5), "[]\n"},
+		{std::string("abe V\0", 6), std::string("abe [ V\0]\n", 10)},
+		{"abf V\nabg V\n", "abf [ V\nabg V\n]\n"},
+	};
+	auto client = connect_to(serve("udp:127.0.0.1:1"));
+
+	for (const auto &row : odd) {
+		client->say(row.datagram);
+		EXPECT_EQ(hear_datagram(*client), row.reply) << row.datagram;
+	}
+}
+
+TEST_F(Listener, LongDatagramIsCut) {
+	auto client = connect_to(serve("udp:127.0.0.1:1"));
+	std::string text = "ck " + std::string(20000, 'x');
+
+	client->say(text);
+	hear_datagram(*client);
+	ASSERT_EQ(executed.size(), 1u);
+	EXPECT_EQ(executed[0].size(), (size_t)RTPP_MAX_COMMAND - 2);
+}
+
+TEST_F(Listener, CookieOverTheLimitIsRefused) {
+	auto client = connect_to(serve("udp:127.0.0.1:1"));
+
+	for (size_t n : {899u, 900u, 901u, 1018u, 1019u, 8000u}) {
+		executed.clear();
+		client->say(std::string(n, 'c') + " V");
+		std::string reply = hear_datagram(*client);
+		EXPECT_LE(reply.size(), (size_t)RTPP_MAX_REPLY);
+		ASSERT_EQ(executed.size(), 1u);
+		EXPECT_EQ(executed[0], n <= LISTENER_MAX_COOKIE ? " V" : "") << n;
+	}
+}
+
+TEST_F(Listener, DuplicateIsAnsweredAndNotRun) {
+	struct command_socket *s = serve("udp:127.0.0.1:1");
+	auto client = connect_to(s);
+	auto other = connect_to(s);
+
+	client->say("ck V");
+	std::string reply = hear_datagram(*client);
+	client->say("ck something else");
+	EXPECT_EQ(hear_datagram(*client), reply);
+	other->say("ck V");
+	EXPECT_EQ(hear_datagram(*other), reply);
+	EXPECT_EQ(executed.size(), 1u);
+}
+
+TEST_F(Listener, ReplyGoesToWhoeverAskedLast) {
+	struct command_socket *s = serve("udp:127.0.0.1:1");
+	auto client = connect_to(s);
+	auto other = connect_to(serve("udp6:::1:1"));
+
+	client->say("ck w");
+	ASSERT_TRUE(turn_until([&] { return waiting.size() == 1; }));
+	other->say("ck w");
+	ASSERT_TRUE(turn_until([&] {
+		struct retrans_stats st;
+		retrans_get_stats(retrans, &st);
+		return st.n_duplicates == 1;
+	}));
+	finish(waiting[0]);
+	waiting.clear();
+	EXPECT_EQ(hear_datagram(*other), "ck [ w]\n");
+	EXPECT_EQ(client->take(), "");
+	EXPECT_EQ(executed.size(), 1u);
+}
+
+TEST_F(Listener, EveryDatagramOfABurstIsAnswered) {
+	auto client = connect_to(serve("udp:127.0.0.1:1"));
+	std::vector<std::string> replies;
+
+	for (int i = 0; i < 200; i++)
+		client->say("ck" + std::to_string(i) + " V");
+	EXPECT_TRUE(turn_until([&] {
+		std::string reply = client->take();
+		if (!reply.empty())
+			replies.push_back(reply);
+		return replies.size() == 200;
+	}));
+	for (int i = 0; i < 200; i++)
+		EXPECT_EQ(replies[(size_t)i], "ck" + std::to_string(i) + " [ V]\n");
+}
+
+TEST_F(Listener, ReplyLeavesFromTheAddressThatWasAsked) {
+	auto v4 = connect_to(serve("udp:0.0.0.0:1"), "127.0.0.2");
+	auto v6 = connect_to(serve("udp6::::1"), "::1");
+
+	// A connected socket hears nobody else.
+	v4->say("ck4 V");
+	EXPECT_EQ(hear_datagram(*v4), "ck4 [ V]\n");
+	v6->say("ck6 V");
+	EXPECT_EQ(hear_datagram(*v6), "ck6 [ V]\n");
+}
+
+TEST_F(Listener, AnswerOfAnEarlierProcessWaitsForTheDataplane) {
+	auto client = connect_to(serve("udp:127.0.0.1:1"));
+	const char *reply = "ck 20618\n";
+
+	is_settled = false;
+	ASSERT_EQ(restore({reply, strlen(reply)}), 0);
+	client->say("ck U");
+	client->say("ck2 V");
+	EXPECT_EQ(hear_datagram(*client), "ck2 [ V]\n");
+	EXPECT_EQ(client->take(), "");
+	is_settled = true;
+	EXPECT_EQ(hear_datagram(*client), reply);
+	EXPECT_EQ(executed.size(), 1u);
+}
+
+TEST_F(Listener, HeldAnswersAreFreedAtTheEnd) {
+	auto client = connect_to(serve("udp:127.0.0.1:1"));
+
+	is_settled = false;
+	ASSERT_EQ(restore({"x", 1}), 0);
+	client->say("ck U");
+	client->say("ck2 V");
+	hear_datagram(*client);
+}
+
+TEST_F(Listener, ManyCommandsUnderWayWaitInTheKernel) {
+	struct command_socket *s = serve("udp:127.0.0.1:1");
+	auto client = connect_to(s);
+	unsigned int sent = 0;
+
+	while (waiting.size() <= 4096) {
+		client->say("ck" + std::to_string(sent++) + " w");
+		if (sent % 16 == 0)
+			event_base_loop(base, EVLOOP_ONCE | EVLOOP_NONBLOCK);
+	}
+	size_t held = waiting.size();
+	client->say("last V");
+	for (int i = 0; i < 10; i++) {
+		event_base_loop(base, EVLOOP_ONCE | EVLOOP_NONBLOCK);
+		listener_flush(set);
+	}
+	EXPECT_EQ(executed.size(), held);
+	for (struct job *job : waiting)
+		finish(job);
+	waiting.clear();
+	EXPECT_TRUE(turn_until([&] { return !executed.empty() && executed.back() == " V"; }));
+}
+
+TEST_F(Listener, JobsMayComeBackAfterTheEnd) {
+	auto udp = connect_to(serve("udp:127.0.0.1:1"));
+	auto line = connect_to(serve("cunix:" + dir + "/c"));
+
+	udp->say("ck w");
+	line->say("w\nw\n");
+	ASSERT_TRUE(turn_until([&] { return waiting.size() == 3; }));
+	listener_set_stop(set);
+	EXPECT_EQ(hear_to_the_end(*line), "");
+	// TearDown finishes the jobs; the address sanitizer watches.
+}
+
+// ---- one command a connection
+// --------------------------------------------------------------------
+
+TEST_F(Listener, OneReadIsOneCommand) {
+	struct command_socket *s = serve("unix:" + dir + "/u");
+
+	for (const char *text : {"V", "V\n", "V\nV\n", "123 V", "\n"}) {
+		auto client = connect_to(s);
+		client->say(text);
+		EXPECT_EQ(hear_to_the_end(*client), "[" + std::string(text) + "]\n");
+		EXPECT_TRUE(client->closed);
+	}
+}
+
+TEST_F(Listener, LongestCommandOfAConnection) {
+	auto client = connect_to(serve("unix:" + dir + "/u"));
+
+	client->say(std::string(9000, 'x'));
+	hear_to_the_end(*client);
+	ASSERT_EQ(executed.size(), 1u);
+	EXPECT_EQ(executed[0].size(), (size_t)RTPP_MAX_COMMAND);
+}
+
+TEST_F(Listener, HalfClosedClientIsAnswered) {
+	auto client = connect_to(serve("unix:" + dir + "/u"));
+
+	client->say("w");
+	shutdown(client->fd, SHUT_WR);
+	ASSERT_TRUE(turn_until([&] { return waiting.size() == 1; }));
+	finish(waiting[0]);
+	waiting.clear();
+	EXPECT_EQ(hear_to_the_end(*client), "[w]\n");
+}
+
+TEST_F(Listener, ClientThatSaysNothingIsClosed) {
+	impatient();
+	struct command_socket *s = serve("unix:" + dir + "/u");
+	auto silent = connect_to(s);
+	auto leaving = connect_to(s);
+
+	leaving->hang_up();
+	EXPECT_EQ(hear_to_the_end(*silent), "");
+	EXPECT_TRUE(silent->closed);
+	EXPECT_TRUE(executed.empty());
+}
+
+TEST_F(Listener, ClientThatIsGoneHarmsNobody) {
+	struct command_socket *s = serve("unix:" + dir + "/u");
+	auto gone = connect_to(s);
+
+	gone->say("w");
+	ASSERT_TRUE(turn_until([&] { return waiting.size() == 1; }));
+	gone->hang_up();
+	finish(waiting[0]);
+	waiting.clear();
+	auto next = connect_to(s);
+	next->say("V");
+	EXPECT_EQ(hear_to_the_end(*next), "[V]\n");
+}
+
+TEST_F(Listener, ConnectionsAreBounded) {
+	struct command_socket *s = serve("cunix:" + dir + "/c");
+	std::vector<std::unique_ptr<Client>> clients;
+
+	for (unsigned int i = 0; i < LISTENER_MAX_CONNECTIONS; i++)
+		clients.push_back(connect_to(s));
+	ASSERT_TRUE(turn_until([&] { return stats().n_connections == LISTENER_MAX_CONNECTIONS; }));
+	auto refused = connect_to(s);
+	EXPECT_EQ(hear_to_the_end(*refused), "");
+	EXPECT_EQ(stats().n_refused, 1u);
+	clients[0]->hang_up();
+	clients[1]->say("V\n");
+	EXPECT_EQ(hear(*clients[1], 4), "[V]\n");
+	// The place of the one that left is free again.
+	ASSERT_TRUE(turn_until([&] {
+		auto late = connect_to(s);
+		late->say("V\n");
+		return !hear(*late, 4).empty();
+	}));
+}
+
+// ---- one command a line
+// --------------------------------------------------------------------------
+
+TEST_F(Listener, LinesAreAnsweredInTheirOrder) {
+	auto client = connect_to(serve("cunix:" + dir + "/c"));
+
+	client->say("w1\nV\nw2\n\nV\r\nunfinished");
+	ASSERT_TRUE(turn_until([&] { return executed.size() == 5; }));
+	finish(waiting[1]);
+	for (int i = 0; i < 3; i++)
+		listener_flush(set);
+	EXPECT_EQ(client->take(), "");
+	finish(waiting[0]);
+	waiting.clear();
+	EXPECT_EQ(hear(*client, 22), "[w1]\n[V]\n[w2]\n[]\n[V\r]\n");
+	client->say(" line\n");
+	EXPECT_EQ(hear(*client, 18), "[unfinished line]\n");
+	EXPECT_FALSE(client->closed);
+}
+
+TEST_F(Listener, LineMayComeInPieces) {
+	auto client = connect_to(serve("cunix:" + dir + "/c"));
+	std::string line = "piece by piece\n";
+
+	for (char c : line) {
+		client->say(std::string(1, c));
+		event_base_loop(base, EVLOOP_ONCE | EVLOOP_NONBLOCK);
+	}
+	EXPECT_EQ(hear(*client, 17), "[piece by piece]\n");
+	EXPECT_EQ(executed.size(), 1u);
+}
+
+TEST_F(Listener, LongestLine) {
+	auto client = connect_to(serve("cunix:" + dir + "/c"));
+	std::string line(8191, 'x');
+
+	client->say(line + "\nV\n");
+	ASSERT_TRUE(turn_until([&] { return executed.size() == 2; }));
+	EXPECT_EQ(executed[0], line);
+	EXPECT_EQ(executed[1], "V");
+}
+
+TEST_F(Listener, EndlessLineEndsTheConnection) {
+	auto client = connect_to(serve("cunix:" + dir + "/c"));
+
+	client->say(std::string(8193, 'x'));
+	EXPECT_EQ(hear_to_the_end(*client), "");
+	EXPECT_TRUE(client->closed);
+	EXPECT_TRUE(executed.empty());
+}
+
+TEST_F(Listener, EndOfTheStreamDiscardsAnUnfinishedLine) {
+	auto client = connect_to(serve("cunix:" + dir + "/c"));
+
+	client->say("w1\nV\nunfinished");
+	shutdown(client->fd, SHUT_WR);
+	ASSERT_TRUE(turn_until([&] { return executed.size() == 2; }));
+	listener_flush(set);
+	EXPECT_EQ(client->take(), "");
+	EXPECT_FALSE(client->closed);
+	finish(waiting[0]);
+	waiting.clear();
+	EXPECT_EQ(hear_to_the_end(*client), "[w1]\n[V]\n");
+	EXPECT_TRUE(client->closed);
+	EXPECT_EQ(executed.size(), 2u);
+}
+
+TEST_F(Listener, CommandsUnderWayAreBounded) {
+	auto client = connect_to(serve("cunix:" + dir + "/c"));
+	std::string lines;
+
+	for (int i = 0; i < 1000; i++)
+		lines += "w\n";
+	client->say(lines);
+	ASSERT_TRUE(turn_until([&] { return waiting.size() == 64; }));
+	for (int i = 0; i < 10; i++) {
+		event_base_loop(base, EVLOOP_ONCE | EVLOOP_NONBLOCK);
+		listener_flush(set);
+	}
+	EXPECT_EQ(waiting.size(), 64u);
+	std::string all;
+	EXPECT_TRUE(turn_until([&] {
+		std::vector<struct job *> jobs;
+		jobs.swap(waiting);
+		for (struct job *job : jobs)
+			finish(job);
+		all += client->take();
+		return all.size() == 4000;
+	}));
+	EXPECT_EQ(executed.size(), 1000u);
+}
+
+TEST_F(Listener, ClientThatDoesNotReadIsClosed) {
+	impatient();
+	auto deaf = connect_to(serve("cunix:" + dir + "/c"));
+	std::string line(900, 'x');
+	bool gone = false;
+
+	line += "\n";
+	ASSERT_TRUE(turn_until([&] {
+		if (send(deaf->fd, line.data(), line.size(), MSG_NOSIGNAL) < 0 && errno == EPIPE)
+			gone = true;
+		return gone;
+	}));
+	// Far less was run than a client could send in that time.
+	EXPECT_LT(executed.size(), 2000u);
+}
+
+TEST_F(Listener, GoneClientLeavesAZombieUntilItsJobsAreBack) {
+	auto client = connect_to(serve("cunix:" + dir + "/c"));
+
+	client->say("w1\nw2\n");
+	ASSERT_TRUE(turn_until([&] { return waiting.size() == 2; }));
+	finish(waiting[1]); // finished before its turn, never sent
+	waiting.pop_back();
+	client->hang_up();
+	for (int i = 0; i < 5; i++) {
+		event_base_loop(base, EVLOOP_ONCE | EVLOOP_NONBLOCK);
+		listener_flush(set);
+	}
+	finish(waiting[0]);
+	waiting.clear();
+	listener_flush(set);
+}
+
+// ---- the sockets themselves
+// ----------------------------------------------------------------------
+
+class CommandSocket : public ::testing::Test {
+      protected:
+	std::string dir;
+	struct command_socket a = {}, b = {};
+
+	void SetUp() override {
+		char name[] = "/tmp/rtprelay-socket-XXXXXX";
+
+		ASSERT_NE(mkdtemp(name), nullptr);
+		dir = name;
+		a.fd = b.fd = -1;
+	}
+	void TearDown() override {
+		command_socket_close(&a);
+		command_socket_close(&b);
+		EXPECT_EQ(rmdir(dir.c_str()), 0);
+	}
+	int open(struct command_socket *s, const std::string &text, mode_t mode = 0600) {
+		EXPECT_EQ(command_socket_parse(s, text.c_str()), 0) << text;
+		return command_socket_bind(s, mode, (gid_t)-1);
+	}
+	std::string udp_in_use(const struct command_socket *s) {
+		struct sockaddr_in sin;
+		socklen_t len = sizeof(sin);
+
+		getsockname(s->fd, (struct sockaddr *)&sin, &len);
+		return "udp:127.0.0.1:" + std::to_string(ntohs(sin.sin_port));
+	}
+};
+
+TEST_F(CommandSocket, RefusesWhatItCanNotRead) {
+	for (const char *text : {"", "unix:", "cunix:", "tcp:1.2.3.4:5", "udp:", "udp:1.2.3.4",
+		     "udp:1.2.3.4:", "udp:1.2.3.4:0", "udp:1.2.3.4:65536", "udp:1.2.3.4:5x",
+		     "udp:example:5", "udp:::1:5", "udp6:1.2.3.4:5", "udp6:::1"})
+		EXPECT_EQ(command_socket_parse(&a, text), -EINVAL) << text;
+	std::string long_path = "unix:/" + std::string(120, 'x');
+	EXPECT_EQ(command_socket_parse(&a, long_path.c_str()), -EINVAL);
+}
+
+TEST_F(CommandSocket, PathHasItsPermissionsAndGoesWithTheSocket) {
+	struct stat st;
+
+	ASSERT_EQ(open(&a, "unix:" + dir + "/s", 0620), 0);
+	ASSERT_EQ(stat((dir + "/s").c_str(), &st), 0);
+	EXPECT_EQ(st.st_mode & 07777, 0620u);
+	command_socket_close(&a);
+	EXPECT_NE(stat((dir + "/s").c_str(), &st), 0);
+}
+
+TEST_F(CommandSocket, PathOfALiveServerIsRefused) {
+	ASSERT_EQ(open(&a, "unix:" + dir + "/s"), 0);
+	EXPECT_EQ(open(&b, "cunix:" + dir + "/s"), -EADDRINUSE);
+	EXPECT_EQ(access((dir + "/s").c_str(), F_OK), 0);
+}
+
+TEST_F(CommandSocket, PathOfADeadServerIsTakenOver) {
+	ASSERT_EQ(open(&a, "unix:" + dir + "/s"), 0);
+	close(a.fd);
+	a.fd = -1;
+	EXPECT_EQ(open(&b, "unix:" + dir + "/s"), 0);
+	a.made_path = false;
+}
+
+TEST_F(CommandSocket, FileThatIsNoSocketStays) {
+	std::string path = dir + "/file";
+	int fd = ::open(path.c_str(), O_CREAT | O_WRONLY, 0600);
+
+	close(fd);
+	EXPECT_EQ(open(&a, "unix:" + path), -EEXIST);
+	EXPECT_EQ(unlink(path.c_str()), 0);
+	EXPECT_EQ(open(&a, "unix:" + dir + "/no/such/folder"), -ENOENT);
+}
+
+TEST_F(CommandSocket, PortInUseIsRefused) {
+	ASSERT_EQ(command_socket_parse(&a, "udp:127.0.0.1:1"), 0);
+	((struct sockaddr_in *)&a.addr)->sin_port = 0;
+	ASSERT_EQ(command_socket_bind(&a, 0, (gid_t)-1), 0);
+	EXPECT_EQ(open(&b, udp_in_use(&a)), -EADDRINUSE);
+}
+
+TEST_F(CommandSocket, MatchesByKindAndAddress) {
+	struct command_socket c = {};
+
+	ASSERT_EQ(open(&a, "unix:" + dir + "/s"), 0);
+	ASSERT_EQ(command_socket_parse(&b, "udp:127.0.0.1:1"), 0);
+	((struct sockaddr_in *)&b.addr)->sin_port = 0;
+	ASSERT_EQ(command_socket_bind(&b, 0, (gid_t)-1), 0);
+	command_socket_parse(&c, ("cunix:" + dir + "/s").c_str());
+	EXPECT_TRUE(command_socket_matches(&c, a.fd));
+	EXPECT_FALSE(command_socket_matches(&c, b.fd));
+	EXPECT_FALSE(command_socket_matches(&c, -1));
+	command_socket_parse(&c, ("unix:" + dir + "/t").c_str());
+	EXPECT_FALSE(command_socket_matches(&c, a.fd));
+	command_socket_parse(&c, udp_in_use(&b).c_str());
+	EXPECT_TRUE(command_socket_matches(&c, b.fd));
+	command_socket_parse(&c, "udp:127.0.0.1:1");
+	EXPECT_FALSE(command_socket_matches(&c, b.fd));
+}
+
+// What a child that was given sockets finds; its exit status tells.
+static int child_takes(const struct rr_config *cfg, const struct command_socket *given, uint32_t n,
+	const char *pid) {
+	struct command_socket found[RR_MAX_SOCKETS];
+	int extra = ::open("/dev/null", O_RDONLY);
+	int place = passed_sockets_give(given, n, extra);
+
+	if (place != PASSED_SOCKETS_START + (int)n || fcntl(place, F_GETFD) != 0)
+		return 10;
+	if (pid)
+		setenv("LISTEN_PID", pid, 1);
+	if (passed_sockets_take(cfg, found) < 0)
+		return 11;
+	if (getenv("LISTEN_FDS"))
+		return 12;
+	for (uint32_t i = 0; i < cfg->n_sockets; i++) {
+		if (found[i].fd < 0)
+			return 13;
+		if (!command_socket_matches(&found[i], found[i].fd))
+			return 14;
+	}
+	return 0;
+}
+
+static int status_of(const std::function<int()> &child) {
+	pid_t pid = fork();
+	int status;
+
+	if (pid == 0)
+		_exit(child());
+	waitpid(pid, &status, 0);
+	return WIFEXITED(status) ? WEXITSTATUS(status) : -1;
+}
+
+TEST_F(CommandSocket, SocketsArePassedOn) {
+	static struct rr_config cfg;
+	struct command_socket given[2];
+
+	ASSERT_EQ(command_socket_parse(&a, "udp:127.0.0.1:1"), 0);
+	((struct sockaddr_in *)&a.addr)->sin_port = 0;
+	ASSERT_EQ(command_socket_bind(&a, 0, (gid_t)-1), 0);
+	ASSERT_EQ(open(&b, "cunix:" + dir + "/s"), 0);
+	given[0] = a;
+	given[1] = b;
+	// The configuration names them in another order.
+	cfg.n_sockets = 2;
+	snprintf(cfg.socket[0], RR_PATH_LEN, "cunix:%s/s", dir.c_str());
+	snprintf(cfg.socket[1], RR_PATH_LEN, "%s", udp_in_use(&a).c_str());
+	EXPECT_EQ(status_of([&] { return child_takes(&cfg, given, 2, nullptr); }), 0);
+	// Meant for another process: nothing is taken.
+	EXPECT_EQ(status_of([&] { return child_takes(&cfg, given, 2, "1"); }), 13);
+	// One that the configuration does not name.
+	cfg.n_sockets = 1;
+	EXPECT_EQ(status_of([&] { return child_takes(&cfg, given, 2, nullptr); }), 11);
+	snprintf(cfg.socket[0], RR_PATH_LEN, "carrier-pigeon:");
+	EXPECT_EQ(status_of([&] { return child_takes(&cfg, given, 2, nullptr); }), 11);
+}
