@@ -43,7 +43,7 @@ static const char *flow_state(const struct view *v) {
 	if (!v->consistent)
 		return "busy";
 	if ((flags & RR_FLOW_INSTALLED) == 0)
-		return "deleted";
+		return v->flow.uid != 0 ? "deleted" : "unused";
 	if ((flags & RR_FLOW_TORN) != 0)
 		return "torn";
 	if ((flags & RR_FLOW_COMPLETE) == 0)

@@ -538,6 +538,7 @@ TEST_F(Rrctl, FlowStateSaysWhatIsMissing) {
 	};
 
 	make_region();
+	EXPECT_NE(run("flow show 0").out.find("state             unused\n"), std::string::npos);
 	for (const auto &row : rows) {
 		struct rr_flow *f = flow(0, 35000);
 
