@@ -41,7 +41,8 @@ RRCTL_SRC := rrctl.c rrctl_out.c rrctl_region.c rrctl_store.c rrctl_status.c rrc
 	rrctl_stats.c rrctl_flow.c rrctl_session.c rrctl_config.c
 
 # Unit tests: a name here is tests/unit/test_NAME.cc; test_NAME_OBJ names what it links.
-UNIT_TESTS := counters endpoint log config rrctl ring region arp nd icmp steering neighbour rtpp_lex rtpp_parse rtpp_reply port_alloc retrans listener
+UNIT_TESTS := counters endpoint log config rrctl ring region arp nd icmp steering neighbour rtpp_lex rtpp_parse rtpp_reply port_alloc retrans listener session
+UNIT_TESTS += learn parse flow_table rtp_stats
 STRESS_TESTS := ring region
 FUZZ_TARGETS :=
 # Scripts: tests/golden/NAME, tests/packets/NAME.py, tests/smoke/NAME.sh, tests/crash/NAME.py.
@@ -79,6 +80,20 @@ test_listener_OBJ := control/listener.o control/datagram_socket.o control/stream
 	control/command_socket.o control/passed_sockets.o control/retrans.o control/keyed_hash.o \
 	control/job.o control/rtpp_lex.o common/log.o common/endpoint.o
 test_listener_LIBS := -levent_core
+# Control without its sockets; tests/unit/control_fixture.h brings a dataplane along.
+CORE_OBJ = $(CONFIG_OBJ) $(addprefix common/,shm_region.o counters.o ring.o flow_totals.o \
+	session_record.o) $(patsubst %.c,control/%.o,$(filter-out main.c supervisor.c \
+	passed_sockets.c command_socket.c privdrop.c loop.c listener.c datagram_socket.c \
+	stream_conn.c,$(CONTROL_SRC)))
+CORE_LIBS = $(COMMON_LIBS) -llmdb
+test_session_OBJ = $(CORE_OBJ)
+test_session_LIBS = $(CORE_LIBS)
+test_learn_OBJ := dpdk_app/learn.o
+test_parse_OBJ := dpdk_app/parse.o dpdk_app/addr_table.o
+test_parse_LIBS = $(DP_LIBS)
+test_flow_table_OBJ := dpdk_app/flow_table.o dpdk_app/flow.o dpdk_app/addr_table.o
+test_rtp_stats_OBJ := dpdk_app/rtp_stats.o dpdk_app/addr_table.o common/flow_totals.o
+
 stress_ring_OBJ := common/ring.o
 stress_region_OBJ := common/shm_region.o common/counters.o
 
