@@ -448,10 +448,11 @@ static int open_all(struct control *ctl) {
 	return ret;
 }
 
-int control_open(struct control *ctl, const struct rr_config *cfg, struct retrans *retrans) {
+int control_open_at(struct control *ctl, const struct rr_config *cfg, struct retrans *retrans,
+	uint64_t now_ns) {
 	int ret;
 
-	*ctl = (struct control){.cfg = cfg, .retrans = retrans, .now_ns = rr_now_ns()};
+	*ctl = (struct control){.cfg = cfg, .retrans = retrans, .now_ns = now_ns};
 	rtpp_env_init(&ctl->env, cfg, ctl->labels);
 	expiry_init(&ctl->expiry, ctl->now_ns);
 	ret = open_all(ctl);
@@ -462,6 +463,10 @@ int control_open(struct control *ctl, const struct rr_config *cfg, struct retran
 	}
 	dp_client_watch(ctl->dp, ctl->now_ns);
 	return 0;
+}
+
+int control_open(struct control *ctl, const struct rr_config *cfg, struct retrans *retrans) {
+	return control_open_at(ctl, cfg, retrans, rr_now_ns());
 }
 
 // ---- end

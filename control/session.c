@@ -291,6 +291,7 @@ void session_drop_deleted(struct control *ctl, struct session *s) {
 	stats_session_over(ctl, s);
 	s->state = SESSION_GONE;
 	session_touch(ctl, s);
+	ctl->commit_wanted = true;
 }
 
 void session_flow_deleted(struct control *ctl, const struct dp_request *req) {
