@@ -46,8 +46,8 @@ UNIT_TESTS += learn parse flow_table rtp_stats
 STRESS_TESTS := ring region
 FUZZ_TARGETS :=
 # Scripts: tests/golden/NAME, tests/packets/NAME.py, tests/smoke/NAME.sh, tests/crash/NAME.py.
-GOLDEN_TESTS :=
-PACKET_TESTS := relay
+GOLDEN_TESTS := transcripts
+PACKET_TESTS := relay drops hostile_region
 SMOKE_TESTS :=
 CRASH_TESTS :=
 

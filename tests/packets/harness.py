@@ -20,7 +20,7 @@ import unittest
 from scapy.utils import RawPcapReader, RawPcapWriter
 
 from memif import Wire
-from region import N, Region, imbalance_of, wait_until
+from region import N, Region, imbalance_of, size_of, unpack, wait_until
 
 BUILD = os.environ.get("BUILD", "build")
 MAIN_CORE = 0
@@ -88,6 +88,9 @@ class Port:
             args.append(f"tx_pcap={path}")
         return {"name": self.name, "device": ",".join(args), "start": "held", **self.options}
 
+    def clean(self):
+        """Captures are read and written anew."""
+
     def n_frames(self):
         return sum(len(frames) for frames in self.queues)
 
@@ -107,7 +110,13 @@ class WirePort:
         return {"name": self.name, "device": device, **self.options}
 
     def connect(self, n_queues, check):
+        self.close()
         self.wire = Wire(self.path, n_queues, check)
+
+    def clean(self):
+        """A dataplane that was killed leaves its socket behind."""
+        if os.path.exists(self.path):
+            os.unlink(self.path)
 
     def close(self):
         if self.wire:
@@ -124,6 +133,7 @@ class Dataplane:
         self.own_folder = folder is None
         self.folder = folder or tempfile.mkdtemp(prefix="rtprelay-packets-")
         self.run_dir = os.path.join(self.folder, "run")
+        self.log = None
         self.process = None
         self.region = None
         self.conf = {
@@ -146,32 +156,38 @@ class Dataplane:
         path = os.path.join(self.folder, "rtprelay.conf")
         with open(path, "w", encoding="ascii") as f:
             f.writelines(f"{key} = {to_conf(value)};\n" for key, value in self.conf.items())
+        for port in self.ports:
+            port.clean()
+        self._close_log()
         self.log = open(os.path.join(self.folder, "log"), "ab")
-        generation = self._generation()
         self.process = subprocess.Popen(
-            [os.path.join(BUILD, "rtprelay-dp"), "-c", path], stderr=self.log, stdout=self.log, stdin=subprocess.DEVNULL
+            [os.path.join(BUILD, "rtprelay-dp"), "-c", path],
+            stderr=self.log,
+            stdout=self.log,
+            stdin=subprocess.DEVNULL,
         )
-        wait_until(lambda: self._generation() != generation, "a region", self.check_alive)
+        wait_until(self._has_made_region, "a region", self.check_alive)
         self.region = Region(self._region_path(), self.check_alive)
         for port in self.ports:
             if isinstance(port, WirePort):
                 port.connect(self.n_workers, self.check_alive)
-        running = N["RR_DP_RUNNING"]
-        wait_until(lambda: self.region.header("dp_state") == running, "a running dataplane", self.check_alive)
+        wait_until(self._is_running, "a running dataplane", self.check_alive)
         return self
 
     def _region_path(self):
         return os.path.join(self.run_dir, "region")
 
-    def _generation(self):
-        """Region file and dataplane generation that are there now."""
+    def _has_made_region(self):
+        """Does the region that lies there, if one does, name the process that was started?"""
         try:
-            region = Region(self._region_path())
-        except (OSError, ValueError):
-            return None
-        found = region.inode, region.header("dp_generation")
-        region.close()
-        return found
+            with open(self._region_path(), "rb") as f:
+                header = unpack("rr_shm_header", f.read(size_of("rr_shm_header")))
+        except FileNotFoundError:
+            return False
+        return header["magic"] == N["RR_SHM_MAGIC"] and header["dp_pid"] == self.process.pid
+
+    def _is_running(self):
+        return self.region.header("dp_state") == N["RR_DP_RUNNING"]
 
     def check_alive(self):
         if self.process.poll() is not None:
@@ -219,9 +235,13 @@ class Dataplane:
             self.process.kill()
             self.process.wait()
 
-    def remove(self):
-        if getattr(self, "log", None):
+    def _close_log(self):
+        if self.log:
             self.log.close()
+            self.log = None
+
+    def remove(self):
+        self._close_log()
         if self.own_folder:
             shutil.rmtree(self.folder, ignore_errors=True)
 

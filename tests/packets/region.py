@@ -290,9 +290,9 @@ class Region:
             replies.append(pending.pop((worker, request_id)))
         return replies
 
-    def request(self, worker, **fields):
-        """Send one request; raises Refused unless it was carried out."""
-        reply = self.submit([(worker, fields)])[0]
+    def request(self, to, **fields):
+        """Send one request to a worker; raises Refused unless it was carried out."""
+        reply = self.submit([(to, fields)])[0]
         if reply["status"] != N["RR_REPLY_OK"]:
             raise Refused(reply)
         return reply
