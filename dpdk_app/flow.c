@@ -9,6 +9,8 @@
 #include <arpa/inet.h>
 #include <string.h>
 
+#include "neighbour.h"
+
 void flow_table_init(struct flow_table *t, const struct rr_region *r,
 	const struct addr_table *addrs, uint8_t self) {
 	*t = (struct flow_table){
@@ -87,6 +89,14 @@ static void store_out(struct rr_flow *f, const struct rr_endpoint *to) {
 	rr_store_relaxed(&f->out_family, to->family);
 }
 
+// Handle of the next hop towards `out`, or none; asks for it where it is not known.
+static uint32_t out_nexthop(const struct flow_table *t, const struct rr_flow *f) {
+	if (!(f->flags & RR_FLOW_HAS_OUT) || !t->neighbours)
+		return RR_NEXTHOP_NONE;
+	return neighbour_find(t->neighbours, t->addrs->local[f->out_addr].realm,
+		(enum rr_family)f->out_family, f->out);
+}
+
 void flow_refresh_out(struct flow_table *t, uint32_t slot) {
 	struct rr_flow *f = &t->flows[slot];
 	struct rr_endpoint to = {.family = RR_FAMILY_NONE};
@@ -94,7 +104,6 @@ void flow_refresh_out(struct flow_table *t, uint32_t slot) {
 	uint16_t flags = f->flags & (uint16_t)~RR_FLOW_HAS_OUT;
 
 	rr_flow_write_begin(f);
-	rr_store_relaxed(&f->nexthop, RR_NEXTHOP_NONE);
 	if (paired) {
 		const struct rr_flow *peer = &t->flows[f->peer];
 
@@ -110,5 +119,6 @@ void flow_refresh_out(struct flow_table *t, uint32_t slot) {
 	}
 	store_out(f, &to);
 	rr_store_relaxed(&f->flags, flags);
+	rr_store_relaxed(&f->nexthop, out_nexthop(t, f));
 	rr_flow_write_end(f);
 }

@@ -13,6 +13,8 @@
 #include "shm_layout.h"
 #include "shm_region.h"
 
+struct neighbour_view;
+
 // One a worker. Pointers and counts come from a bound region and are constant.
 struct flow_table {
 	struct rr_flow *flows;
@@ -22,6 +24,7 @@ struct flow_table {
 	uint32_t n_media_ports;
 	uint32_t media_port_min;
 	uint8_t self; // worker that uses this view
+	const struct neighbour_view *neighbours; // NULL: next hops are found by the first packet
 };
 
 void flow_table_init(struct flow_table *t, const struct rr_region *r,
@@ -49,7 +52,8 @@ bool flow_is_mine(const struct flow_table *t, uint32_t slot);
 bool flow_is_paired(const struct flow_table *t, uint32_t slot);
 
 // Bring out_* of `slot` in line with the remote of its peer; makes the write itself. Called for the
-// peer whenever a remote changes, and for both flows whenever a peer is set or goes.
+// peer whenever a remote changes, and for both flows whenever a peer is set or goes. The next hop
+// is asked for at once, so that the first packet finds it resolved.
 void flow_refresh_out(struct flow_table *t, uint32_t slot);
 
 // True when media may be sent there: unicast, not loopback, not unspecified, with a port.

@@ -196,6 +196,7 @@ struct World {
 		table.n_media_ports = N_PORTS;
 		table.media_port_min = PORT_MIN;
 		table.self = 0;
+		table.neighbours = nullptr;
 	}
 };
 

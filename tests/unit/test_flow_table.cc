@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 
 #include "dp_fixture.h"
+#include "fake_neighbour.h"
 
 extern "C" {
 #include "flow_table.h"
@@ -170,6 +171,28 @@ TEST_F(FlowTable, OutFollowsThePeersRemote) {
 	flow_refresh_out(&world.table, a);
 	EXPECT_FALSE(f.flags & RR_FLOW_HAS_OUT);
 	EXPECT_EQ(0, f.out_port_be);
+}
+
+TEST_F(FlowTable, NextHopIsAskedForAtOnce) {
+	uint32_t a = world.slot(EXT4, 20002), b = world.slot(INT6, 20050);
+	struct rr_flow &f = install(EXT4, 20002, 0);
+	struct rr_endpoint remote = endpoint("2001:db8:2::77", 6000);
+	struct neighbour_view view;
+
+	memset(&view, 0, sizeof(view));
+	install(INT6, 20050, 0);
+	pair(a, b);
+	flow_set_remote(&world.flows[b], &remote);
+	world.table.neighbours = &view;
+	fake::neighbours() = {};
+	flow_refresh_out(&world.table, a);
+	EXPECT_EQ(std::vector<uint32_t>{1}, fake::neighbours().realms);
+	EXPECT_EQ(RR_NEXTHOP_NONE, f.nexthop);
+	fake::neighbours().handles[fake::key("2001:db8:2::77")] = 42;
+	flow_refresh_out(&world.table, a);
+	EXPECT_EQ(42u, f.nexthop);
+	flow_refresh_out(&world.table, b);
+	EXPECT_EQ(2u, fake::neighbours().realms.size()) << "nobody to send to";
 }
 
 TEST_F(FlowTable, NoWayOut) {
