@@ -44,11 +44,12 @@ RRCTL_SRC := rrctl.c rrctl_out.c rrctl_region.c rrctl_store.c rrctl_status.c rrc
 UNIT_TESTS := counters endpoint log config rrctl ring region arp nd icmp steering neighbour rtpp_lex rtpp_parse rtpp_reply port_alloc retrans listener session
 UNIT_TESTS += learn parse flow_table rtp_stats
 STRESS_TESTS := ring region
-FUZZ_TARGETS :=
+FUZZ_TARGETS := rtpp
 # Scripts: tests/golden/NAME, tests/packets/NAME.py, tests/smoke/NAME.sh, tests/crash/NAME.py.
 GOLDEN_TESTS := transcripts
 PACKET_TESTS := relay drops hostile_region
-SMOKE_TESTS :=
+SMOKE_TESTS := call_test families_test many_calls_test reinvite_test spoof_test ttl_test \
+	control_restart_test dataplane_restart_test second_instance_test
 CRASH_TESTS :=
 
 test_counters_OBJ := common/counters.o
@@ -74,6 +75,8 @@ test_rtpp_lex_OBJ := control/rtpp_lex.o
 test_rtpp_parse_OBJ := control/rtpp_lex.o control/rtpp_parse.o control/rtpp_media.o \
 	control/capabilities.o common/endpoint.o
 test_rtpp_reply_OBJ := control/rtpp_reply.o
+fuzz_rtpp_SRC := control/rtpp_lex.c control/rtpp_parse.c control/rtpp_media.c control/rtpp_reply.c \
+	common/endpoint.c
 test_port_alloc_OBJ := control/port_alloc.o
 test_retrans_OBJ := control/retrans.o control/keyed_hash.o control/job.o
 test_listener_OBJ := control/listener.o control/datagram_socket.o control/stream_conn.o \
