@@ -131,6 +131,8 @@ static void reply(struct job *job) {
 
 	retrans_finish(s->set->hooks.retrans, job);
 	s->n_jobs--;
+	if (s->paused && s->n_jobs < JOBS_MAX / 2)
+		s->paused = event_add(s->readable, NULL) < 0;
 	send_reply(job);
 }
 
@@ -148,7 +150,7 @@ static void hold(struct listener_set *set, struct job *job) {
 	set->n_held++;
 }
 
-static void release_held(struct listener_set *set) {
+void datagram_socket_release_held(struct listener_set *set) {
 	struct job *job = set->held;
 
 	if (!job || !set->hooks.settled(set->hooks.arg))
@@ -163,15 +165,22 @@ static void release_held(struct listener_set *set) {
 	}
 }
 
+bool datagram_socket_has_output(const struct listener_set *set) {
+	const struct datagram_socket *s;
+
+	LL_FOREACH(set->datagrams, s) {
+		if (s->n_out > 0)
+			return true;
+	}
+	return false;
+}
+
 void datagram_socket_flush(struct listener_set *set) {
 	struct datagram_socket *s;
 
-	release_held(set);
 	LL_FOREACH(set->datagrams, s) {
 		if (s->n_out > 0)
 			flush_socket(s);
-		if (s->paused && s->n_jobs < JOBS_MAX / 2)
-			s->paused = event_add(s->readable, NULL) < 0;
 	}
 }
 

@@ -28,6 +28,9 @@ int listener_add(struct listener_set *set, const struct command_socket *socket) 
 void listener_flush(struct listener_set *set) {
 	if (set->stopped)
 		return;
+	datagram_socket_release_held(set);
+	if (!set->unsent && !datagram_socket_has_output(set))
+		return;
 	rr_crash_point(RR_CRASH_reply_before);
 	datagram_socket_flush(set);
 	stream_conn_flush(set);

@@ -27,6 +27,8 @@ struct listener_set {
 
 // datagram_socket.c
 int datagram_socket_add(struct listener_set *set, const struct command_socket *socket);
+void datagram_socket_release_held(struct listener_set *set);
+bool datagram_socket_has_output(const struct listener_set *set);
 void datagram_socket_flush(struct listener_set *set);
 void datagram_socket_free_all(struct listener_set *set);
 
