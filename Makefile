@@ -41,13 +41,13 @@ RRCTL_SRC := rrctl.c rrctl_out.c rrctl_region.c rrctl_store.c rrctl_status.c rrc
 	rrctl_stats.c rrctl_flow.c rrctl_session.c rrctl_config.c
 
 # Unit tests: a name here is tests/unit/test_NAME.cc; test_NAME_OBJ names what it links.
-UNIT_TESTS := counters endpoint log config rrctl ring region arp nd icmp steering neighbour rtpp_lex rtpp_parse rtpp_reply port_alloc retrans listener session
+UNIT_TESTS := counters endpoint log config rrctl ring region arp nd icmp steering neighbour rtpp_lex rtpp_parse rtpp_reply port_alloc retrans listener session commands realm_select
 UNIT_TESTS += learn parse flow_table rtp_stats
 STRESS_TESTS := ring region
 FUZZ_TARGETS := rtpp
 # Scripts: tests/golden/NAME, tests/packets/NAME.py, tests/smoke/NAME.sh, tests/crash/NAME.py.
 GOLDEN_TESTS := transcripts
-PACKET_TESTS := relay drops hostile_region
+PACKET_TESTS := relay drops workers hostile_region
 SMOKE_TESTS := call_test families_test many_calls_test reinvite_test spoof_test ttl_test \
 	control_restart_test dataplane_restart_test second_instance_test
 CRASH_TESTS :=
@@ -97,6 +97,10 @@ test_parse_LIBS = $(DP_LIBS)
 test_flow_table_OBJ := dpdk_app/flow_table.o dpdk_app/flow.o dpdk_app/addr_table.o
 test_rtp_stats_OBJ := dpdk_app/rtp_stats.o dpdk_app/addr_table.o common/flow_totals.o
 
+test_realm_select_OBJ = $(CORE_OBJ)
+test_realm_select_LIBS = $(CORE_LIBS)
+test_commands_OBJ = $(CORE_OBJ)
+test_commands_LIBS = $(CORE_LIBS)
 stress_ring_OBJ := common/ring.o
 stress_region_OBJ := common/shm_region.o common/counters.o
 

@@ -10,8 +10,8 @@
 import ipaddress
 import struct
 
-from scapy.layers.inet import IP, UDP
-from scapy.layers.inet6 import IPv6
+from scapy.layers.inet import ICMP, IP, UDP
+from scapy.layers.inet6 import ICMPv6EchoReply, ICMPv6EchoRequest, IPv6
 from scapy.layers.l2 import Dot1Q, Ether
 from scapy.packet import NoPayload, Raw
 
@@ -129,6 +129,13 @@ class Leg:
         l4 = UDP(sport=src[1], dport=self.port + rtcp, **(udp or {}))
         return self.realm.ether() / ip(self.version, src[0], self.local, **(l3 or {})) / l4 / Raw(payload)
 
+    def stream(self, payloads):
+        """Frames from the party with payloads of one size. Only the first has a right checksum:
+        for outgoing ports that compute their own."""
+        first = bytes(self.frame(payloads[0]))
+        head = first[: len(first) - len(payloads[0])]
+        return [head + payload for payload in payloads]
+
     def expected(self, payload=b"", remote=None, rtcp=False, tos=None):
         """The frame that carries the payload to the party (or to `remote`)."""
         remote = remote or self.remote
@@ -222,6 +229,26 @@ class Calls:
                 raise AssertionError(f"flow refused: {reply}")
 
 
+def echo_request(realm, version, ident, seq, payload=b"ping" * 10):
+    """An echo request from the gateway's side to the realm's first pool address."""
+    if version == 4:
+        message = ICMP(type=8, id=ident, seq=seq) / Raw(payload)
+    else:
+        message = ICMPv6EchoRequest(id=ident, seq=seq, data=payload)
+    src = str((REMOTE4 if version == 4 else REMOTE6)[1])
+    return realm.ether() / ip(version, src, realm.pool(version)) / message
+
+
+def echo_of(frame):
+    """(identifier, sequence number) of an echo reply, None for any other frame."""
+    packet = Ether(bytes(frame))
+    if ICMP in packet and packet[ICMP].type == 0:
+        return packet[ICMP].id, packet[ICMP].seq
+    if ICMPv6EchoReply in packet:
+        return packet[ICMPv6EchoReply].id, packet[ICMPv6EchoReply].seq
+    return None
+
+
 def fields_of(frame):
     """Every field of every layer of a frame, for a comparison that names what differs."""
     rows = []
@@ -249,12 +276,19 @@ def difference(got, want):
 
 
 def destination(frame):
-    """(address, UDP port) a frame goes to, None when it is no UDP."""
-    packet = Ether(bytes(frame))
-    if UDP not in packet:
+    """(address, UDP port) that a frame of the relay goes to, None when it is no UDP.
+
+    By hand, since there may be thousands; what the frame looks like is checked by difference().
+    """
+    at = 18 if frame[12:14] == b"\x81\x00" else 14
+    ether_type = frame[at - 2 : at]
+    if ether_type == b"\x08\x00" and frame[at + 9] == 17:
+        addr, udp = frame[at + 16 : at + 20], at + (frame[at] & 15) * 4
+    elif ether_type == b"\x86\xdd" and frame[at + 6] == 17:
+        addr, udp = frame[at + 24 : at + 40], at + 40
+    else:
         return None
-    l3 = packet[IP] if IP in packet else packet[IPv6]
-    return l3.dst, packet[UDP].dport
+    return str(ipaddress.ip_address(addr)), struct.unpack_from("!H", frame, udp + 2)[0]
 
 
 class Sent:

@@ -71,21 +71,19 @@ class Port:
         self.name = name
         self.queues = [list(frames) for frames in queues]
         self.options = options
-        self.rx_files = []
         self.tx_files = []
 
     def prepare(self, folder, index, n_workers):
         """Write the captures and return the port's configuration."""
         args = [f"net_pcap{index}"]
         for q, frames in enumerate(self.queues):
-            path = os.path.join(folder, f"{self.name}.rx{q}.pcap")
-            write_pcap(path, frames)
-            self.rx_files.append(path)
-            args.append(f"rx_pcap={path}")
+            name = f"{self.name}.rx{q}"
+            write_pcap(os.path.join(folder, name), frames)
+            args.append(f"rx_pcap={name}")
         for w in range(n_workers):
-            path = os.path.join(folder, f"{self.name}.tx{w}.pcap")
-            self.tx_files.append(path)
-            args.append(f"tx_pcap={path}")
+            name = f"{self.name}.tx{w}"
+            self.tx_files.append(os.path.join(folder, name))
+            args.append(f"tx_pcap={name}")
         return {"name": self.name, "device": ",".join(args), "start": "held", **self.options}
 
     def clean(self):
@@ -161,7 +159,8 @@ class Dataplane:
         self._close_log()
         self.log = open(os.path.join(self.folder, "log"), "ab")
         self.process = subprocess.Popen(
-            [os.path.join(BUILD, "rtprelay-dp"), "-c", path],
+            [os.path.abspath(os.path.join(BUILD, "rtprelay-dp")), "-c", path],
+            cwd=self.folder,
             stderr=self.log,
             stdout=self.log,
             stdin=subprocess.DEVNULL,
