@@ -59,6 +59,15 @@ TEST(Arp, ReadsARequest) {
 	EXPECT_EQ(0, std::memcmp(m.target_ip, &request[24], 4));
 }
 
+TEST(Arp, ReadsAReply) {
+	Bytes bytes = request;
+	arp_message m;
+
+	bytes[7] = RTE_ARP_OP_REPLY;
+	ASSERT_EQ(0, arp_parse(bytes.data(), bytes.size(), &m));
+	EXPECT_EQ(RTE_ARP_OP_REPLY, m.op);
+}
+
 TEST(Arp, PaddingBehindIsNoHarm) {
 	uint8_t frame[46] = {};
 	arp_message m;
