@@ -138,7 +138,9 @@ static void stages_init(struct worker *w, const struct worker_setup *s) {
 	const struct rr_config *cfg = s->cfg;
 
 	w->parse = s->parse;
+	w->neighbours = neighbour_view_of(s->neighbours, w->index);
 	flow_table_init(&w->table, s->region, s->addrs, (uint8_t)w->index);
+	w->table.neighbours = &w->neighbours;
 	w->relay = (struct relay){
 		.table = &w->table,
 		.events = &w->events,
@@ -146,7 +148,6 @@ static void stages_init(struct worker *w, const struct worker_setup *s) {
 		.safe_silence_ns = cfg->safe_silence_ms * RR_NS_PER_MS,
 		.safe_learn_packets = cfg->safe_learn_packets,
 	};
-	w->neighbours = neighbour_view_of(s->neighbours, w->index);
 	w->rewrite = (struct rewrite){.table = &w->table, .neighbours = &w->neighbours};
 	w->handoff = (struct handoff){
 		.mesh = s->mesh, .ports = s->ports, .counters = w->counters, .self = w->index};
