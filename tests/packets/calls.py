@@ -123,9 +123,7 @@ class Leg:
 
     def frame(self, payload=b"", src=None, rtcp=False, l3=None, udp=None):
         """A frame from the party (or from `src`) to the leg; l3 and udp override header fields."""
-        src = src or self.remote
-        if rtcp:
-            src = (src[0], src[1] + 1)
+        src = src or (self.remote[0], self.remote[1] + rtcp)
         l4 = UDP(sport=src[1], dport=self.port + rtcp, **(udp or {}))
         return self.realm.ether() / ip(self.version, src[0], self.local, **(l3 or {})) / l4 / Raw(payload)
 
