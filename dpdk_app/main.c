@@ -138,12 +138,28 @@ static uint64_t (*main_counters(void))[RR_N_COUNTERS] {
 	return dp.region.workers[dp.cfg.n_workers].counters;
 }
 
+// The calls of an adopted region need their next hops at once.
+static void next_hops_adopt(void) {
+	const uint16_t sends = RR_FLOW_INSTALLED | RR_FLOW_HAS_OUT;
+	uint64_t now_ns = rr_now_ns();
+
+	for (uint32_t slot = 0; slot < dp.region.n_flows; slot++) {
+		const struct rr_flow *f = &dp.region.flows[slot];
+
+		if ((f->flags & sends) == sends)
+			neighbour_want(&dp.neighbours, dp.cfg.addr[f->out_addr].realm,
+				(enum rr_family)f->out_family, f->out, now_ns);
+	}
+}
+
 static int neighbours_init(void) {
 	int ret = neighbour_init(&dp.neighbours, &dp.cfg, dp.cfg.n_workers,
 		&main_counters()[0][RR_C_neighbour_full]);
 
 	if (ret < 0)
 		rr_err("main", "cannot make the table of next hops: %s", strerror(-ret));
+	else
+		next_hops_adopt();
 	return ret;
 }
 

@@ -291,6 +291,14 @@ static void entry_step(struct neighbour_table *t, uint32_t pos, uint64_t now_ns,
 	}
 }
 
+void neighbour_want(struct neighbour_table *t, uint32_t realm, enum rr_family family,
+	const uint8_t addr[16], uint64_t now_ns) {
+	struct neighbour_key key;
+
+	if (neighbour_route(t->cfg, realm, family, addr, &key))
+		entry_add(t, &key, NEIGHBOUR_RESOLVING, now_ns);
+}
+
 static void wish_grant(struct neighbour_table *t, const struct neighbour_key *key, uint64_t now_ns,
 	neighbour_probe_fn probe, void *ctx) {
 	int32_t pos = entry_add(t, key, NEIGHBOUR_RESOLVING, now_ns);

@@ -101,6 +101,10 @@ uint32_t neighbour_find(const struct neighbour_view *v, uint32_t realm, enum rr_
 // was given up since (find again).
 int neighbour_mac(const struct neighbour_view *v, uint32_t handle, struct rte_ether_addr *mac);
 
+// Main: take in the next hop towards addr, to be asked for at the next tick.
+void neighbour_want(struct neighbour_table *t, uint32_t realm, enum rr_family family,
+	const uint8_t addr[16], uint64_t now_ns);
+
 // Main: an answer came. It counts only when a question went out for it shortly before; otherwise it
 // is taken as a hint to ask again, and false is returned.
 bool neighbour_answer(struct neighbour_table *t, const struct neighbour_key *key,

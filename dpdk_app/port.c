@@ -18,8 +18,6 @@
 #include "log.h"
 #include "steering.h"
 
-#define LINK_WAIT_MS 3000
-#define LINK_POLL_MS 50
 #define MBUF_CACHE 256
 #define FRAME_OVERHEAD (RTE_ETHER_HDR_LEN + 2 * sizeof(struct rte_vlan_hdr) + RTE_ETHER_CRC_LEN)
 
@@ -356,26 +354,20 @@ int port_set_open(struct port_set *set, const struct rr_config *cfg, const uint8
 	return ret;
 }
 
-static bool link_is_up(const struct port *port) {
+void port_link_watch(struct port *port) {
 	struct rte_eth_link link = {0};
+	enum port_link now;
 
-	// A device that does not tell counts as up.
-	return rte_eth_link_get_nowait(port->id, &link) < 0 || link.link_status;
-}
-
-static bool links_are_up(const struct port_set *set) {
-	for (uint32_t i = 0; i < set->n; i++)
-		if (port_is_started(&set->port[i]) && !link_is_up(&set->port[i]))
-			return false;
-	return true;
-}
-
-void port_set_wait_links(const struct port_set *set) {
-	for (uint32_t ms = 0; ms < LINK_WAIT_MS && !links_are_up(set); ms += LINK_POLL_MS)
-		rte_delay_us_sleep(LINK_POLL_MS * 1000);
-	for (uint32_t i = 0; i < set->n; i++)
-		if (port_is_started(&set->port[i]) && !link_is_up(&set->port[i]))
-			rr_warn("port", "%s: link is still down", set->port[i].cfg->name);
+	if (!port_is_started(port) || rte_eth_link_get_nowait(port->id, &link) < 0)
+		return;
+	now = link.link_status ? PORT_LINK_UP : PORT_LINK_DOWN;
+	if (now == port->link)
+		return;
+	port->link = now;
+	if (now == PORT_LINK_UP)
+		rr_info("port", "%s: link is up", port->cfg->name);
+	else
+		rr_warn("port", "%s: link is down, nothing is received or sent", port->cfg->name);
 }
 
 int port_start(struct port *port) {

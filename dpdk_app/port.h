@@ -14,6 +14,12 @@
 struct rte_mempool;
 struct steering_plan;
 
+enum port_link {
+	PORT_LINK_UNKNOWN, // not looked at since the start
+	PORT_LINK_DOWN,
+	PORT_LINK_UP,
+};
+
 struct port {
 	const struct rr_port_config *cfg;
 	uint16_t id; // ethdev
@@ -23,6 +29,7 @@ struct port {
 	struct rte_ether_addr mac;
 	enum rr_checksum_mode checksum; // how UDP checksums are written; never RR_CHECKSUM_AUTO
 	bool rx_udp_checksum; // the device tells whether a UDP checksum is right
+	enum port_link link; // as told last
 	struct steering_plan *plan; // NULL while the port is not configured
 	uint32_t started; // writer: main, with release; readers: workers, with acquire
 };
@@ -39,11 +46,12 @@ struct port_set {
 // bucket_owner: RR_N_BUCKETS workers. Returns 0 or a negative errno, having said why.
 int port_set_open(struct port_set *set, const struct rr_config *cfg, const uint8_t *bucket_owner);
 
-// Start one device; workers then poll it. Its link may take a while longer.
+// Start one device; workers then poll it. Its link may take a while longer: nobody waits for it,
+// port_link_watch() tells of it.
 int port_start(struct port *port);
 
-// Wait, bounded, until the links of all started devices are up, and tell of those that are not.
-void port_set_wait_links(const struct port_set *set);
+// Log when the link of a started device went up or down since the last call.
+void port_link_watch(struct port *port);
 
 // Stop what was started, close all.
 void port_set_close(struct port_set *set);

@@ -59,6 +59,11 @@ static void device_counters(struct upkeep *u, uint64_t now_ns RR_UNUSED) {
 	}
 }
 
+static void links(struct upkeep *u, uint64_t now_ns RR_UNUSED) {
+	for (uint32_t p = 0; p < u->ports->n; p++)
+		port_link_watch(&u->ports->port[p]);
+}
+
 static int start_port(struct upkeep *u, uint32_t p, uint64_t now_ns) {
 	int ret = port_start(&u->ports->port[p]);
 
@@ -83,7 +88,6 @@ int upkeep_ports_start(struct upkeep *u, uint64_t now_ns) {
 			return ret;
 	}
 	rr_store_relaxed(&u->region->header->port_held_mask, held);
-	port_set_wait_links(u->ports);
 	return 0;
 }
 
@@ -134,6 +138,7 @@ static const struct {
 	{20 * RR_NS_PER_MS, next_hops},
 	{20 * RR_NS_PER_MS, held_ports},
 	{250 * RR_NS_PER_MS, device_counters},
+	{250 * RR_NS_PER_MS, links},
 };
 RR_STATIC_ASSERT(RR_ARRAY_LEN(timers) <= RR_ARRAY_LEN(((struct upkeep *)0)->due_ns), "rows");
 

@@ -228,6 +228,14 @@ TEST_F(Neighbour, WishIsAskedAndAnswered) {
 	EXPECT_EQ(handle, find(0, v4(0, 50)));
 }
 
+TEST_F(Neighbour, WantedOneIsAskedForWithoutAPacket) {
+	neighbour_want(&table, 0, RR_FAMILY_IPV4, v4(0, 50).data(), now);
+	neighbour_want(&table, 1, RR_FAMILY_IPV4, v4(9, 9).data(), now); // no way there
+	EXPECT_EQ(1u, tick_for(v4(0, 50)).size());
+	EXPECT_TRUE(answer(0, v4(0, 50), 50));
+	EXPECT_EQ(50, mac(find(0, v4(0, 50))));
+}
+
 TEST_F(Neighbour, RealmsAreApart) {
 	find(1, v4(1, 50));
 	tick();
