@@ -41,12 +41,12 @@ RRCTL_SRC := rrctl.c rrctl_out.c rrctl_region.c rrctl_store.c rrctl_status.c rrc
 	rrctl_stats.c rrctl_flow.c rrctl_session.c rrctl_config.c
 
 # Unit tests: a name here is tests/unit/test_NAME.cc; test_NAME_OBJ names what it links.
-UNIT_TESTS := counters endpoint log config rrctl ring region arp nd icmp steering neighbour rtpp_lex rtpp_parse rtpp_reply port_alloc retrans listener session commands realm_select store expiry
+UNIT_TESTS := counters endpoint log config rrctl ring region arp nd icmp steering neighbour rtpp_lex rtpp_parse rtpp_reply port_alloc retrans listener session commands realm_select store expiry resync dp_client
 UNIT_TESTS += learn parse flow_table rtp_stats
 STRESS_TESTS := ring region
 FUZZ_TARGETS := rtpp
 # Scripts: tests/golden/NAME, tests/packets/NAME.py, tests/smoke/NAME.sh, tests/crash/NAME.py.
-GOLDEN_TESTS := transcripts
+GOLDEN_TESTS := transcripts supervision
 PACKET_TESTS := relay drops learning slow_path workers hostile_region
 SMOKE_TESTS := call_test families_test many_calls_test reinvite_test spoof_test ttl_test \
 	control_restart_test dataplane_restart_test second_instance_test
@@ -105,6 +105,10 @@ test_expiry_OBJ = $(CORE_OBJ)
 test_expiry_LIBS = $(CORE_LIBS)
 test_store_OBJ = $(CORE_OBJ)
 test_store_LIBS = $(CORE_LIBS)
+test_dp_client_OBJ = $(CORE_OBJ)
+test_dp_client_LIBS = $(CORE_LIBS)
+test_resync_OBJ = $(CORE_OBJ)
+test_resync_LIBS = $(CORE_LIBS)
 stress_ring_OBJ := common/ring.o
 stress_region_OBJ := common/shm_region.o common/counters.o
 

@@ -35,6 +35,7 @@ enum rr_lock {
 	RR_LOCK_DATAPLANE = 0,
 	RR_LOCK_CONTROL = 1,
 	RR_LOCK_RRCTL = 2,
+	RR_LOCK_SUPERVISOR = 3, // the parent of control
 };
 
 // Path of the region for a configuration: on cfg->hugepage_dir when set, else on cfg->run_dir.

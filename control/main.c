@@ -154,13 +154,19 @@ static void look_for_end(void *arg) {
 
 static int init_signals(struct worker *w) {
 	int rc = loop_on_signal(w->loop, SIGTERM, on_stop, w);
+	sigset_t none;
 
 	signal(SIGPIPE, SIG_IGN);
 	if (rc == 0)
 		rc = loop_on_signal(w->loop, SIGINT, on_stop, w);
 	if (rc == 0)
 		rc = loop_on_signal(w->loop, SIGHUP, on_drain, w);
-	return rc == 0 ? loop_every(w->loop, 100, look_for_end, w) : rc;
+	if (rc == 0)
+		rc = loop_every(w->loop, 100, look_for_end, w);
+	// The supervisor started us with all of them blocked.
+	sigemptyset(&none);
+	sigprocmask(SIG_SETMASK, &none, NULL);
+	return rc;
 }
 
 // Start-up order of the worker; torn down in reverse.

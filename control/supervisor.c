@@ -28,6 +28,7 @@
 #include "log.h"
 #include "passed_sockets.h"
 #include "privdrop.h"
+#include "shm_region.h"
 
 #define QUICK_DEATH_NS RR_NS_PER_S
 #define BACKOFF_FIRST_MS 50
@@ -38,9 +39,9 @@ struct supervisor {
 	const struct rr_config *cfg;
 	struct command_socket socket[RR_MAX_SOCKETS];
 	struct privdrop identity;
+	int lock_fd;
 	int config_fd; // memfd with the configuration in effect
 	sigset_t signals; // those we wait for, blocked
-	sigset_t old_mask;
 	pid_t worker; // 0: none runs
 	uint64_t started_ns;
 	uint64_t deadline_ns; // next start, or end of the patience with a stop; 0 = none
@@ -114,6 +115,27 @@ static int make_dirs(struct supervisor *sv) {
 	return 0;
 }
 
+// One supervisor a run directory. Whoever it becomes must be able to write there.
+static int take_lock(struct supervisor *sv) {
+	const char *run_dir = sv->cfg->run_dir;
+	int holder = 0;
+
+	sv->lock_fd = rr_region_lock(run_dir, RR_LOCK_SUPERVISOR, &holder);
+	if (sv->lock_fd == -EBUSY)
+		rr_err("supervisor", "another rtprelayd serves this region run_dir=%s pid=%d",
+			run_dir, holder);
+	else if (sv->lock_fd < 0)
+		rr_err("supervisor", "no lock in the run directory run_dir=%s error=%s", run_dir,
+			strerror(-sv->lock_fd));
+	if (sv->lock_fd < 0 || !sv->identity.change_group)
+		return sv->lock_fd < 0 ? sv->lock_fd : 0;
+	if (fchown(sv->lock_fd, (uid_t)-1, sv->identity.gid) < 0 || fchmod(sv->lock_fd, 0660) < 0 ||
+		chown(run_dir, (uid_t)-1, sv->identity.gid) < 0 || chmod(run_dir, 0775) < 0)
+		rr_warn("supervisor", "run directory not given to the group run_dir=%s error=%s",
+			run_dir, strerror(errno));
+	return 0;
+}
+
 static int copy_config(struct supervisor *sv) {
 	FILE *f;
 	int fd = memfd_create("rtprelay.conf", MFD_CLOEXEC);
@@ -162,7 +184,8 @@ static void close_sockets(struct supervisor *sv) {
 // ---- worker
 // --------------------------------------------------------------------------------------
 
-// Runs in the child; returns only when it failed.
+// Runs in the child; returns only when it failed. Signals stay blocked until the worker has its
+// handlers: one that comes earlier must neither kill it nor be lost.
 static void become_worker(struct supervisor *sv, pid_t parent) {
 	char path[32];
 	char program[] = "rtprelayd";
@@ -178,7 +201,6 @@ static void become_worker(struct supervisor *sv, pid_t parent) {
 	if (config < 0)
 		return;
 	snprintf(path, sizeof(path), "/proc/self/fd/%d", config);
-	sigprocmask(SIG_SETMASK, &sv->old_mask, NULL);
 	execv("/proc/self/exe", argv);
 }
 
@@ -336,7 +358,7 @@ static void block_signals(struct supervisor *sv) {
 	sigemptyset(&sv->signals);
 	for (size_t i = 0; i < RR_ARRAY_LEN(signals); i++)
 		sigaddset(&sv->signals, signals[i]);
-	sigprocmask(SIG_BLOCK, &sv->signals, &sv->old_mask);
+	sigprocmask(SIG_BLOCK, &sv->signals, NULL);
 }
 
 // ---- start
@@ -348,6 +370,8 @@ static int prepare(struct supervisor *sv) {
 	if (rc == 0)
 		rc = make_dirs(sv);
 	if (rc == 0)
+		rc = take_lock(sv);
+	if (rc == 0)
 		rc = open_sockets(sv);
 	if (rc == 0)
 		rc = privdrop_apply(&sv->identity);
@@ -357,7 +381,7 @@ static int prepare(struct supervisor *sv) {
 }
 
 int supervisor_run(const struct rr_config *cfg) {
-	struct supervisor sv = {.cfg = cfg, .config_fd = -1, .status = 1};
+	struct supervisor sv = {.cfg = cfg, .config_fd = -1, .lock_fd = -1, .status = 1};
 
 	for (uint32_t i = 0; i < RR_MAX_SOCKETS; i++)
 		sv.socket[i].fd = -1;
@@ -371,5 +395,7 @@ int supervisor_run(const struct rr_config *cfg) {
 	close_sockets(&sv);
 	if (sv.config_fd >= 0)
 		close(sv.config_fd);
+	if (sv.lock_fd >= 0)
+		close(sv.lock_fd);
 	return sv.status;
 }

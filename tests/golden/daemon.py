@@ -1,0 +1,193 @@
+# SPDX-License-Identifier: BSD-2-Clause
+"""A real rtprelayd without a dataplane, in a folder of its own, and every way to talk to it."""
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import tempfile
+import time
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+BUILD = os.path.abspath(os.environ.get('BUILD', os.path.join(HERE, '../../build')))
+PROGRAM = os.path.join(BUILD, 'rtprelayd')
+PATIENCE = 20  # seconds until something that never comes is a failure
+
+CONFIG = '''
+instance = {{ {instance} }};
+ports = ( {{ name = "port0"; device = "net_null0"; }} );
+realms = ( {realms} );
+media = {{ port_min = 20000; port_max = 30000; }};
+{bridge}
+control = {{
+	sockets = [ "unix:{dir}/unix.sock", "cunix:{dir}/cunix.sock", "udp:127.0.0.1:{udp}",
+		"udp6:::1:{udp}" ];
+	store_dir = "{dir}/store";
+	store_mb = 16;
+	ack_timeout_ms = 50;
+	notify = [ {notify} ];
+}};
+'''
+IPV4 = 'ipv4 = {{ prefix = "198.18.{n}.0/24"; pool = [ "198.18.{n}.10" ]; }};'
+IPV6 = 'ipv6 = {{ prefix = "2001:db8:0:{n}::/64"; pool = [ "2001:db8:0:{n}::10" ]; }};'
+
+
+class Failure(Exception):
+    pass
+
+
+def realm(name, number, families):
+    nets = ' '.join(text.format(n=number) for text in families)
+    return '{ name = "%s"; port = "port0"; %s }' % (name, nets)
+
+
+def free_udp_port():
+    """A port that is free on both loopback addresses, at least now."""
+    while True:
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as s4, \
+                socket.socket(socket.AF_INET6, socket.SOCK_DGRAM) as s6:
+            s4.bind(('127.0.0.1', 0))
+            try:
+                s6.bind(('::1', s4.getsockname()[1]))
+            except OSError:
+                continue
+            return s4.getsockname()[1]
+
+
+def wait_for(condition, what):
+    end = time.monotonic() + PATIENCE
+    while not condition():
+        if time.monotonic() > end:
+            raise Failure('waited in vain for ' + what)
+        time.sleep(0.005)
+
+
+class Daemon:
+    """keys: notify, bridge, ipv4only, ipv6only; instance: text of that group of the configuration."""
+
+    def __init__(self, keys=(), instance='', own_run_dir=True):
+        self.dir = tempfile.mkdtemp(prefix='rtprelay-golden-')
+        os.chmod(self.dir, 0o755)
+        self.udp = free_udp_port()
+        self.streams = {}
+        self.n = 0
+        if own_run_dir:
+            instance += ' run_dir = "%s";' % self.dir
+        self.write_config(keys, instance)
+        self.start()
+
+    def write_config(self, keys, instance):
+        families = [IPV4] if 'ipv4only' in keys else [IPV6] if 'ipv6only' in keys else [IPV4, IPV6]
+        text = CONFIG.format(
+            dir=self.dir, udp=self.udp, instance=instance,
+            realms=', '.join([realm('lab1', 1, families), realm('lab2', 2, families)]),
+            bridge='bridge = { internal = "lab1"; external = "lab2"; };' if 'bridge' in keys else '',
+            notify='"tcp:127.0.0.1:9"' if 'notify' in keys else '')
+        with open(self.path('rtprelay.conf'), 'w') as f:
+            f.write(text)
+
+    def start(self, prefix=(), pass_fds=()):
+        with open(self.path('log'), 'a') as log:
+            self.process = subprocess.Popen([*prefix, PROGRAM, '-c', self.path('rtprelay.conf')],
+                                            stderr=log, stdin=subprocess.DEVNULL,
+                                            pass_fds=pass_fds)
+        wait_for(lambda: self.worker() != 0 or self.process.poll() is not None, 'a worker')
+
+    def path(self, name):
+        return os.path.join(self.dir, name)
+
+    def worker(self):
+        try:
+            with open(self.path('rtprelayd-worker.pid')) as f:
+                return int(f.read())
+        except (FileNotFoundError, ValueError):
+            return 0
+
+    def kill_worker(self):
+        old = self.worker()
+        os.kill(old, signal.SIGKILL)
+        wait_for(lambda: self.worker() not in (0, old), 'a new worker')
+
+    def log_text(self):
+        with open(self.path('log')) as f:
+            return f.read()
+
+    def left_behind(self):
+        return [name for name in os.listdir(self.dir) if name.endswith(('.sock', '.pid'))]
+
+    def discard(self):
+        """Whatever state it is in."""
+        if self.process.poll() is None:
+            self.process.kill()
+            self.process.wait()
+        shutil.rmtree(self.dir, ignore_errors=True)
+
+    def stop(self, signo=signal.SIGTERM):
+        """A daemon that does not end well is a failure, whatever it answered."""
+        for stream in self.streams.values():
+            stream.close()
+        self.process.send_signal(signo)
+        status = self.process.wait(PATIENCE)
+        text = self.log_text()
+        left = self.left_behind()
+        shutil.rmtree(self.dir)
+        if status != 0:
+            raise Failure('rtprelayd ended with status %d:\n%s' % (status, text))
+        if left:
+            raise Failure('left behind: ' + ' '.join(left))
+
+    # Every way to say something and hear the answer.
+
+    def connect(self, kind):
+        if kind in ('udp', 'udp6'):
+            family = socket.AF_INET if kind == 'udp' else socket.AF_INET6
+            s = socket.socket(family, socket.SOCK_DGRAM)
+            s.connect(('127.0.0.1' if kind == 'udp' else '::1', self.udp))
+        else:
+            s = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+            s.connect(self.path(kind + '.sock'))
+        s.settimeout(PATIENCE)
+        return s
+
+    @staticmethod
+    def read_all(s):
+        data = b''
+        try:
+            while True:
+                got = s.recv(65536)
+                if not got:
+                    return data
+                data += got
+        except ConnectionResetError:
+            return data
+
+    def raw(self, kind, data):
+        with self.connect(kind) as s:
+            try:
+                s.sendall(data)
+                if kind == 'cunix':
+                    s.shutdown(socket.SHUT_WR)
+            except (BrokenPipeError, ConnectionResetError):
+                pass
+            return s.recv(65536) if kind.startswith('udp') else self.read_all(s)
+
+    def command(self, kind, data):
+        if kind == 'unix':
+            return self.raw(kind, data)
+        if kind == 'cunix':
+            s = self.streams.setdefault(kind, None) or self.connect(kind)
+            self.streams[kind] = s
+            s.sendall(data + b'\n')
+            reply = b''
+            while not reply.endswith(b'\n'):
+                got = s.recv(65536)
+                if not got:
+                    raise Failure('connection closed')
+                reply += got
+            return reply
+        self.n += 1
+        cookie = b'%d_%d' % (os.getpid(), self.n)
+        reply = self.raw(kind, cookie + b' ' + data)
+        if not reply.startswith(cookie + b' '):
+            raise Failure('reply without its cookie: %r' % reply)
+        return reply[len(cookie) + 1:]
