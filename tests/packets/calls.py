@@ -97,13 +97,17 @@ def ip(version, src, dst, **fields):
     if version == 4:
         return IP(src=src, dst=dst, **fields)
     names = {"tos": "tc", "ttl": "hlim", "proto": "nh"}
-    return IPv6(src=src, dst=dst, **{names.get(name, name): value for name, value in fields.items()})
+    return IPv6(
+        src=src, dst=dst, **{names.get(name, name): value for name, value in fields.items()}
+    )
 
 
 def rtp(seq, ssrc=0x11223344, size=160, payload_type=0, timestamp=None, marker=0):
     """An RTP packet whose payload tells its sequence number."""
     timestamp = seq * 160 if timestamp is None else timestamp
-    head = struct.pack("!BBHII", 0x80, marker << 7 | payload_type, seq & 0xFFFF, timestamp & 0xFFFFFFFF, ssrc)
+    head = struct.pack(
+        "!BBHII", 0x80, marker << 7 | payload_type, seq & 0xFFFF, timestamp & 0xFFFFFFFF, ssrc
+    )
     body = (struct.pack("!I", seq) * (size // 4 + 1))[:size]
     return head + body
 
@@ -125,7 +129,9 @@ class Leg:
         """A frame from the party (or from `src`) to the leg; l3 and udp override header fields."""
         src = src or (self.remote[0], self.remote[1] + rtcp)
         l4 = UDP(sport=src[1], dport=self.port + rtcp, **(udp or {}))
-        return self.realm.ether() / ip(self.version, src[0], self.local, **(l3 or {})) / l4 / Raw(payload)
+        return self.realm.ether() / ip(self.version, src[0], self.local, **(l3 or {})) / l4 / Raw(
+            payload
+        )
 
     def stream(self, payloads):
         """Frames from the party with payloads of one size. Only the first has a right checksum:
@@ -139,7 +145,9 @@ class Leg:
         remote = remote or self.remote
         if rtcp:
             remote = (remote[0], remote[1] + 1)
-        l3 = ip(self.version, self.local, remote[0], tos=self.tos if tos is None else tos, ttl=HOP_LIMIT)
+        l3 = ip(
+            self.version, self.local, remote[0], tos=self.tos if tos is None else tos, ttl=HOP_LIMIT
+        )
         if self.version == 4:
             l3.id = 0  # RFC 6864 4.1: an atomic datagram
             l3.flags = "DF"
@@ -168,10 +176,8 @@ class Call:
                 slot = region.slot(leg.local, leg.port + rtcp)
                 peer = self.other(leg)
                 peer_slot = peer and region.slot(peer.local, peer.port + rtcp)
-                fields = region.set_fields(
-                    slot, leg.uid, peer_slot, remote, version=version, flags=self.flags, tos=leg.tos, **more
-                )
-                out.append((owner, fields))
+                said = {"version": version, "flags": self.flags, "tos": leg.tos, **more}
+                out.append((owner, region.set_fields(slot, leg.uid, peer_slot, remote, **said)))
             if not self.b:
                 break
         return out
@@ -221,7 +227,9 @@ class Calls:
         return call
 
     def install(self, region, calls=None):
-        requests = [r for call in (self.all if calls is None else calls) for r in call.requests(region)]
+        requests = [
+            r for call in (self.all if calls is None else calls) for r in call.requests(region)
+        ]
         for reply in region.submit(requests):
             if reply["status"] != N["RR_REPLY_OK"]:
                 raise AssertionError(f"flow refused: {reply}")

@@ -95,7 +95,9 @@ class FrameDrops(stories.Stories):
 
     def test_drop_eth_type(self, run):
         for ether_type in (0x88CC, 0x8847, 0x0026, 0x88A8, 0x0000, 0xFFFF):
-            run.send("outer", Ether(dst=EXT.mac, type=ether_type) / Raw(b"x" * 46), drop="drop_eth_type")
+            run.send(
+                "outer", Ether(dst=EXT.mac, type=ether_type) / Raw(b"x" * 46), drop="drop_eth_type"
+            )
         # a tag inside a tag
         double = LOST.ether() / Dot1Q(vlan=5) / udp4()
         run.send("outer", double, drop="drop_eth_type")
@@ -103,19 +105,29 @@ class FrameDrops(stories.Stories):
 
     def test_drop_vlan_unknown(self, run):
         for vlan in (1, 100, 201, 4095):
-            run.send("outer", Ether(dst=EXT.mac) / Dot1Q(vlan=vlan) / udp4(), drop="drop_vlan_unknown")
+            run.send(
+                "outer", Ether(dst=EXT.mac) / Dot1Q(vlan=vlan) / udp4(), drop="drop_vlan_unknown"
+            )
         yield
 
     # ---- IP
 
     def test_drop_ip4_header(self, run):
-        self.drop(run, "drop_ip4_header", udp4(version=5), udp4(version=6), udp4(ihl=4), udp4(ihl=0))
+        self.drop(
+            run, "drop_ip4_header", udp4(version=5), udp4(version=6), udp4(ihl=4), udp4(ihl=0)
+        )
         self.drop(run, "drop_ip4_header", udp4(len=19), udp4(len=0), udp4(ihl=7, len=24))
         yield
 
     def test_drop_ip4_checksum(self, run):
         good = IP(bytes(udp4())).chksum
-        self.drop(run, "drop_ip4_checksum", udp4(chksum=good ^ 1), udp4(chksum=0), udp4(chksum=good ^ 0x8000))
+        self.drop(
+            run,
+            "drop_ip4_checksum",
+            udp4(chksum=good ^ 1),
+            udp4(chksum=0),
+            udp4(chksum=good ^ 0x8000),
+        )
         options = udp4(options=[IPOption_NOP()] * 4)
         options.chksum = IP(bytes(options)).chksum ^ 0x0100
         self.drop(run, "drop_ip4_checksum", options)
@@ -134,7 +146,11 @@ class FrameDrops(stories.Stories):
         self.drop(run, "drop_ip6_extension", udp6_behind(IPv6ExtHdrDestOpt(len=20)))
         self.drop(run, "drop_ip6_extension", udp6_behind(IPv6ExtHdrHopByHop(len=255)))
         overlong = HBHOptUnknown(otype=0x1E, optlen=5, optdata=b"\0\0")
-        self.drop(run, "drop_ip6_extension", udp6_behind(IPv6ExtHdrDestOpt(options=[overlong], autopad=0, len=0)))
+        self.drop(
+            run,
+            "drop_ip6_extension",
+            udp6_behind(IPv6ExtHdrDestOpt(options=[overlong], autopad=0, len=0)),
+        )
         # announced, and not there
         self.drop(run, "drop_ip6_extension", IPv6(src=STRANGER6, dst=EXT.pool(6), nh=60))
         yield
@@ -161,7 +177,9 @@ class FrameDrops(stories.Stories):
         yield
 
     def test_drop_ip_fragment(self, run):
-        self.drop(run, "drop_ip_fragment", udp4(flags="MF"), udp4(frag=1), udp4(flags="MF", frag=100))
+        self.drop(
+            run, "drop_ip_fragment", udp4(flags="MF"), udp4(frag=1), udp4(flags="MF", frag=100)
+        )
         for fields in ({"m": 1}, {"offset": 1}, {"m": 1, "offset": 8}):
             self.drop(run, "drop_ip_fragment", udp6_behind(IPv6ExtHdrFragment(id=7, **fields)))
         before = run.declared["drop_ip_fragment"]
@@ -177,7 +195,9 @@ class FrameDrops(stories.Stories):
 
     def test_drop_ip_dst(self, run):
         # nobody's, another realm's, the network's own and its broadcast address, groups
-        for dst in ("198.18.0.99", INT.pool(4), "198.18.0.0", "198.18.0.255", "224.0.0.1", "255.255.255.255"):
+        for dst in (
+            "198.18.0.99", INT.pool(4), "198.18.0.0", "198.18.0.255", "224.0.0.1", "255.255.255.255"
+        ):
             self.drop(run, "drop_ip_dst", udp4(dst=dst))
         for dst in ("2001:db8:0:1::99", INT.pool(6), LOST.pool(6), "ff02::2", "ff0e::1"):
             self.drop(run, "drop_ip_dst", udp6(dst=dst))
@@ -188,21 +208,37 @@ class FrameDrops(stories.Stories):
 
     def test_drop_ip_protocol(self, run):
         for number in (6, 2, 47, 132, 255):
-            self.drop(run, "drop_ip_protocol", IP(src=STRANGER, dst=EXT.pool(4), proto=number) / Raw(b"x" * 20))
-            self.drop(run, "drop_ip_protocol", IPv6(src=STRANGER6, dst=EXT.pool(6), nh=number) / Raw(b"x" * 20))
+            self.drop(
+                run,
+                "drop_ip_protocol",
+                IP(src=STRANGER, dst=EXT.pool(4), proto=number) / Raw(b"x" * 20),
+            )
+            self.drop(
+                run,
+                "drop_ip_protocol",
+                IPv6(src=STRANGER6, dst=EXT.pool(6), nh=number) / Raw(b"x" * 20),
+            )
         self.drop(run, "drop_ip_protocol", IP(src=STRANGER, dst=EXT.pool(4)) / TCP(dport=PORT))
         self.drop(run, "drop_ip_protocol", IPv6(src=STRANGER6, dst=EXT.pool(6), nh=59))
         # each family's ICMP is no ICMP in the other
-        self.drop(run, "drop_ip_protocol", IP(src=STRANGER, dst=EXT.pool(4), proto=58) / Raw(b"x" * 20))
-        self.drop(run, "drop_ip_protocol", IPv6(src=STRANGER6, dst=EXT.pool(6), nh=1) / Raw(b"x" * 20))
+        self.drop(
+            run, "drop_ip_protocol", IP(src=STRANGER, dst=EXT.pool(4), proto=58) / Raw(b"x" * 20)
+        )
+        self.drop(
+            run, "drop_ip_protocol", IPv6(src=STRANGER6, dst=EXT.pool(6), nh=1) / Raw(b"x" * 20)
+        )
         yield
 
     # ---- UDP
 
     def test_drop_udp_short(self, run):
         for n in (0, 1, 7):
-            self.drop(run, "drop_udp_short", IP(src=STRANGER, dst=EXT.pool(4), proto=17) / Raw(b"x" * n))
-            self.drop(run, "drop_udp_short", IPv6(src=STRANGER6, dst=EXT.pool(6), nh=17) / Raw(b"x" * n))
+            self.drop(
+                run, "drop_udp_short", IP(src=STRANGER, dst=EXT.pool(4), proto=17) / Raw(b"x" * n)
+            )
+            self.drop(
+                run, "drop_udp_short", IPv6(src=STRANGER6, dst=EXT.pool(6), nh=17) / Raw(b"x" * n)
+            )
         yield
 
     def test_drop_udp_length(self, run):
@@ -240,7 +276,9 @@ class FrameDrops(stories.Stories):
         run.arrive(call.a, b"rtcp", rtcp=True, drop="drop_flow_incomplete")
         yield
         # protocol reference 9.1: discarded, and not counted as received
-        self.assertEqual(run.region.flow(run.region.slot(call.a.local, call.a.port))["n_packets"], 0)
+        self.assertEqual(
+            run.region.flow(run.region.slot(call.a.local, call.a.port))["n_packets"], 0
+        )
 
     def test_drop_flow_no_remote(self, run):
         call = run.calls.call((EXT, 4), run.calls.leg(CORE, 4, remote=None))
@@ -300,7 +338,9 @@ class FrameDrops(stories.Stories):
             # scapy sizes addresses by these fields, so that they are set in the bytes
             fields = {**good, **wrong}
             packet = bytearray(bytes(ARP(**{k: v for k, v in fields.items() if k in good})))
-            for name, at, size in (("hwtype", 0, 2), ("ptype", 2, 2), ("hwlen", 4, 1), ("plen", 5, 1)):
+            for name, at, size in (
+                ("hwtype", 0, 2), ("ptype", 2, 2), ("hwlen", 4, 1), ("plen", 5, 1)
+            ):
                 if name in wrong:
                     packet[at : at + size] = wrong[name].to_bytes(size, "big")
             frame = Ether(src=EXT.host_mac, dst=BROADCAST, type=0x0806) / Raw(bytes(packet))
@@ -313,12 +353,16 @@ class FrameDrops(stories.Stories):
     def test_drop_nd_invalid(self, run):
         def solicitation(hlim=255, code=0, target=EXT.pool(6), src=EXT.host(6), **fields):
             dst = "ff02::1:ff00:10"
-            packet = IPv6(src=src, dst=dst, hlim=hlim) / ICMPv6ND_NS(code=code, tgt=target, **fields)
+            packet = IPv6(src=src, dst=dst, hlim=hlim) / ICMPv6ND_NS(
+                code=code, tgt=target, **fields
+            )
             return packet / ICMPv6NDOptSrcLLAddr(lladdr=EXT.host_mac)
 
         no_length = solicitation()
         no_length[ICMPv6NDOptSrcLLAddr].len = 0
-        short = IPv6(src=EXT.host(6), dst="ff02::1:ff00:10", hlim=255, nh=58) / Raw(bytes(ICMPv6ND_NS())[:20])
+        short = IPv6(src=EXT.host(6), dst="ff02::1:ff00:10", hlim=255, nh=58) / Raw(
+            bytes(ICMPv6ND_NS())[:20]
+        )
         group = {"dst": "33:33:ff:00:00:10"}
         for packet in (
             solicitation(hlim=254),
@@ -333,17 +377,23 @@ class FrameDrops(stories.Stories):
             run.send("outer", EXT.ether(**group) / packet, drop="drop_nd_invalid", slow=True)
         # RFC 4861 7.1.2: an answer to many cannot be a solicited one
         answer = IPv6(src=EXT.host(6), dst="ff02::1", hlim=255) / ICMPv6ND_NA(S=1, tgt=EXT.host(6))
-        run.send("outer", EXT.ether(dst="33:33:00:00:00:01") / answer, drop="drop_nd_invalid", slow=True)
+        run.send(
+            "outer", EXT.ether(dst="33:33:00:00:00:01") / answer, drop="drop_nd_invalid", slow=True
+        )
         yield
 
     def test_drop_icmp_invalid(self, run):
         host = IP(src=STRANGER, dst=EXT.pool(4))
-        for message in (ICMP(chksum=1) / Raw(b"x" * 8), Raw(b"\x08"), Raw(b"\x08\x00\xf7\xff\x00\x00\x00")):
+        for message in (
+            ICMP(chksum=1) / Raw(b"x" * 8), Raw(b"\x08"), Raw(b"\x08\x00\xf7\xff\x00\x00\x00")
+        ):
             packet = host.copy()
             packet.proto = 1
             run.send("outer", EXT.ether() / packet / message, drop="drop_icmp_invalid", slow=True)
         host = IPv6(src=STRANGER6, dst=EXT.pool(6), nh=58)
-        for message in (ICMPv6EchoRequest(cksum=1), Raw(b"\x80\x00"), Raw(b"\x80\x00\x7f\x00\x00\x00\x00")):
+        for message in (
+            ICMPv6EchoRequest(cksum=1), Raw(b"\x80\x00"), Raw(b"\x80\x00\x7f\x00\x00\x00\x00")
+        ):
             run.send("outer", EXT.ether() / host / message, drop="drop_icmp_invalid", slow=True)
         yield
 
@@ -358,11 +408,15 @@ def wired(**options):
     return Dataplane([WirePort("outer"), Port("inner", start="now")], realms_conf(), **options)
 
 
-def spent(dp, n):
-    """The workers' counters once n packets came in and none of them is on the workers' line."""
-    counters = dp.region.counters(port=dp.index("outer"))
-    gone = counters["punted"] + counters["handoff_out"] + sum(counters[name] for name in DROPS)
-    return counters if counters["rx_packets"] == n == gone else None
+def spend(dp, n, *ways):
+    """Wait until n packets came in and went one of these ways; returns the counters."""
+
+    def spent():
+        counters = dp.region.counters()
+        gone = sum(counters[name] for name in ways)
+        return counters if counters["rx_packets"] == n == gone else None
+
+    return wait_until(spent, f"{n} packets in {ways}", dp.check_alive)
 
 
 class Trouble(unittest.TestCase):
@@ -377,6 +431,25 @@ class Trouble(unittest.TestCase):
             counters = dp.run("outer")
             self.assertEqual(counters["drop_tx_full"], 20)
             self.assertEqual(dp.sent("inner"), [])
+
+    def test_drop_tx_full_of_a_device_that_stands_still(self):
+        # nobody fetches what leaves: the device's ring fills, then the worker's buffer
+        calls = Calls()
+        call = calls.call((EXT, 4), (CORE, 4))
+        n = 3000
+        with Dataplane([WirePort("outer"), WirePort("inner")], realms_conf()) as dp:
+            calls.install(dp.region)
+            dp.wire("outer").send(*[call.a.frame(rtp(0))] * n)
+            dp.wait_received("outer", n)
+            counters = dp.settle()
+            self.assertGreater(counters["drop_tx_full"], 0)
+            self.assertEqual(counters["relayed_packets"], n)
+            dp.wire("inner").receive()
+            dp.wire("outer").send(call.a.frame(rtp(1)))
+            dp.wait_received("outer", n + 1)
+            dp.settle()
+            got = [f for f in dp.wire("inner").receive() if f.endswith(rtp(1))]
+            self.assertEqual(len(got), 1, "it sends again when the device takes again")
 
     def test_drop_neighbour(self):
         # a host that nobody has seen, and one for which there is no gateway
@@ -416,8 +489,7 @@ class Trouble(unittest.TestCase):
             with Thread(dp):  # the slow path stands still
                 outer.send(*[bytes(ask)] * n)
                 dp.wait_received("outer", n)
-                counters = wait_until(lambda: spent(dp, n), "all frames spent", dp.check_alive)
-                self.assertEqual(counters["punted"] + counters["drop_punt_full"], n)
+                counters = spend(dp, n, "punted", "drop_punt_full")
                 self.assertGreater(counters["drop_punt_full"], 0)
             counters = dp.settle()
             self.assertEqual(counters["delivered"], counters["punted"])
@@ -432,7 +504,9 @@ class Trouble(unittest.TestCase):
             answered = [f for f in dp.sent("outer") if ICMP in Ether(f)]
             self.assertEqual(len(answered), counters["delivered"])
             # what the slow path had no room for is counted as that
-            self.assertEqual(sum(counters[name] for name in ("drop_icmp_rate", "delivered", "drop_punt_full")), n)
+            self.assertEqual(
+                sum(counters[name] for name in ("drop_icmp_rate", "delivered", "drop_punt_full")), n
+            )
 
     def test_drop_no_buffer(self):
         # more announcements than buffers, and the worker that sends them stands still
@@ -442,9 +516,13 @@ class Trouble(unittest.TestCase):
         with Dataplane([Port("outer")], [realm], media=media, dataplane={"mbufs": 512}) as dp:
             with Thread(dp, worker=0):
                 dp.release("outer")
-                wait_until(lambda: dp.region.counters()["drop_no_buffer"], "an empty pool", dp.check_alive)
+                wait_until(
+                    lambda: dp.region.counters()["drop_no_buffer"], "an empty pool", dp.check_alive
+                )
             counters = dp.settle()
-            self.assertEqual(counters["tx_packets"] + counters["drop_no_buffer"], counters["generated"])
+            self.assertEqual(
+                counters["tx_packets"] + counters["drop_no_buffer"], counters["generated"]
+            )
 
     def test_drop_handoff_full(self):
         calls = Calls(port_min=35002)  # the second worker's bucket
@@ -457,8 +535,7 @@ class Trouble(unittest.TestCase):
             with Thread(dp, worker=1):
                 for first in range(0, n, 500):
                     outer.send(*[call.a.frame(rtp(i)) for i in range(first, first + 500)])
-                counters = wait_until(lambda: spent(dp, n), "all frames spent", dp.check_alive)
-                self.assertEqual(counters["handoff_out"] + counters["drop_handoff_full"], n)
+                counters = spend(dp, n, "handoff_out", "drop_handoff_full")
                 self.assertGreater(counters["drop_handoff_full"], 0)
             counters = dp.settle()
             self.assertEqual(counters["handoff_in"], counters["handoff_out"])
@@ -472,7 +549,9 @@ class Trouble(unittest.TestCase):
             calls.install(dp.region)
             with Thread(dp, worker=1):
                 dp.wire("outer").send(*[call.a.frame(rtp(i)) for i in range(7)])
-                wait_until(lambda: dp.region.counters()["handoff_out"] == 7, "handed over", dp.check_alive)
+                wait_until(
+                    lambda: dp.region.counters()["handoff_out"] == 7, "handed over", dp.check_alive
+                )
                 dp.region.store_flow(dp.region.slot(call.a.local, call.a.port), "owner", 0)
             counters = dp.settle()
             self.assertEqual(counters["drop_handoff_stale"], 7)
@@ -483,7 +562,11 @@ class Table(unittest.TestCase):
     """The list of drops and the tests agree."""
 
     def test_every_drop_has_a_test(self):
-        tests = [name for case in (FrameDrops, Trouble) for name in dir(case) if name.startswith("test_drop_")]
+        tests = [
+            name
+            for case in (FrameDrops, Trouble)
+            for name in dir(case) if name.startswith("test_drop_")
+        ]
         here = {drop for drop in DROPS if f"test_{drop}" in tests}
         self.assertEqual(sorted(set(DROPS) - here), sorted(ELSEWHERE))
 

@@ -104,7 +104,8 @@ class WirePort:
 
     def prepare(self, folder, index, n_workers):
         self.path = os.path.join(folder, f"{self.name}.sock")
-        device = f"net_memif{index},role=server,socket={self.path},socket-abstract=no,mac={port_mac(index)}"
+        device = f"net_memif{index},role=server,mac={port_mac(index)}"
+        device += f",socket={self.path},socket-abstract=no"
         return {"name": self.name, "device": device, **self.options}
 
     def connect(self, n_queues, check):
@@ -190,7 +191,9 @@ class Dataplane:
 
     def check_alive(self):
         if self.process.poll() is not None:
-            raise RuntimeError(f"rtprelay-dp ended with {self.process.returncode}:\n{self.log_text()}")
+            raise RuntimeError(
+                f"rtprelay-dp ended with {self.process.returncode}:\n{self.log_text()}"
+            )
 
     def log_text(self):
         self.log.flush()
@@ -270,7 +273,9 @@ class Dataplane:
             mask |= self.region.header("port_release_mask")
             self.region.set_header32("port_release_mask", mask)
         wait_until(
-            lambda: not self.region.header("port_held_mask") & mask, f"start of {names}", self.check_alive
+            lambda: not self.region.header(
+                "port_held_mask"
+            ) & mask, f"start of {names}", self.check_alive
         )
 
     def run(self, *names):
@@ -285,10 +290,14 @@ class Dataplane:
         index = self.index(name)
         try:
             wait_until(
-                lambda: self.region.counters(port=index)["rx_packets"] >= n, f"{n} packets on {name}", self.check_alive
+                lambda: self.region.counters(port=index)[
+                    "rx_packets"
+                ] >= n, f"{n} packets on {name}", self.check_alive
             )
         except TimeoutError as e:
-            raise TimeoutError(f"{e}: {nonzero(self.region.counters(port=index))}\n{self.log_text()}") from None
+            raise TimeoutError(
+                f"{e}: {nonzero(self.region.counters(port=index))}\n{self.log_text()}"
+            ) from None
 
     def settle(self):
         """Wait until nothing is held and the accounting is even; returns the counters."""
@@ -301,7 +310,9 @@ class Dataplane:
             return wait_until(even, "even accounting", self.check_alive, 10)
         except TimeoutError:
             counters = self.region.counters()
-            raise AssertionError(f"imbalance {imbalance_of(counters)}: {nonzero(counters)}") from None
+            raise AssertionError(
+                f"imbalance {imbalance_of(counters)}: {nonzero(counters)}"
+            ) from None
 
     def sent(self, name):
         """Frames that left by a port so far, worker by worker."""
@@ -356,4 +367,3 @@ class Thread:
 
 def main():
     unittest.main(verbosity=2)
-

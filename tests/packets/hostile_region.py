@@ -85,13 +85,18 @@ class Hostile(unittest.TestCase):
         """Flow tables, address directory and constant header, as bytes; canary flows left out."""
         memory = self.region.memory
         constant = field_of("rr_shm_header", "dp_generation")[0]
-        out = [bytes(memory[:constant]), bytes(memory[self.region.header("addrs_offset") : self.region.workers_at])]
+        out = [
+            bytes(memory[:constant]),
+            bytes(memory[self.region.header("addrs_offset") : self.region.workers_at]),
+        ]
         hot, cold = size_of("rr_flow"), size_of("rr_flow_cold")
-        skip = sorted(self.region.slot(leg.local, leg.port) for c in self.canary for leg in (c.a, c.b))
+        skip = sorted(
+            self.region.slot(leg.local, leg.port) for c in self.canary for leg in (c.a, c.b)
+        )
         start = 0
         for slot in [*skip, self.region.n_flows]:
-            out.append(bytes(memory[self.region.flows_at + start * hot : self.region.flows_at + slot * hot]))
-            out.append(bytes(memory[self.region.cold_at + start * cold : self.region.cold_at + slot * cold]))
+            for at, size in ((self.region.flows_at, hot), (self.region.cold_at, cold)):
+                out.append(bytes(memory[at + start * size : at + slot * size]))
             start = slot + 1
         return out
 
@@ -157,7 +162,11 @@ class Hostile(unittest.TestCase):
         for flag in unknown:
             self.refused("RR_REPLY_BAD_FLAGS", flags=N["RR_SET_SIGNALLED"] | flag)
         # a guess is of RTCP, and learned
-        self.refused("RR_REPLY_BAD_FLAGS", flags=N["RR_SET_GUESSED"] | N["RR_SET_LEARNED"], learned=endpoint(V4))
+        self.refused(
+            "RR_REPLY_BAD_FLAGS",
+            flags=N["RR_SET_GUESSED"] | N["RR_SET_LEARNED"],
+            learned=endpoint(V4),
+        )
         odd = {"slot": self.slot + 1, "peer": self.peer + 1}
         self.refused("RR_REPLY_BAD_FLAGS", flags=N["RR_SET_GUESSED"], **odd)
 
@@ -188,7 +197,9 @@ class Hostile(unittest.TestCase):
             if not {request["slot"], request["slot"] & ~1, request["peer"]} & taken:
                 made.append((rng.randrange(2), request))
         for first in range(0, N_RANDOM, 1000):
-            for (_, request), reply in zip(made[first:], self.region.submit(made[first : first + 1000])):
+            for (_, request), reply in zip(
+                made[first:], self.region.submit(made[first : first + 1000])
+            ):
                 self.assertEqual((reply["op"], reply["slot"]), (request["op"], request["slot"]))
         self.assertEqual(self.tables()[:2], constant)
         self.clear_flows(taken)
@@ -229,7 +240,9 @@ class Hostile(unittest.TestCase):
         for wrong in (good + ring.n_slots + 1, good - 1, good + 0x80000000):
             before = self.broken(0)
             ring.tail = wrong & 0xFFFFFFFF
-            wait_until(lambda: self.broken(0) > before, "a broken ring counted", self.dp.check_alive)
+            wait_until(
+                lambda: self.broken(0) > before, "a broken ring counted", self.dp.check_alive
+            )
             self.relays()
             self.assertEqual(ring.head, good, "nothing was taken")
             ring.tail = good
@@ -244,9 +257,13 @@ class Hostile(unittest.TestCase):
             before, n_requests = self.broken(0), self.region.counters()["requests"]
             ring.head = wrong & 0xFFFFFFFF
             self.region.push(0, request)
-            wait_until(lambda: self.broken(0) > before, "a broken ring counted", self.dp.check_alive)
+            wait_until(
+                lambda: self.broken(0) > before, "a broken ring counted", self.dp.check_alive
+            )
             self.relays()
-            self.assertEqual(self.region.counters()["requests"], n_requests, "no room to answer, none taken")
+            self.assertEqual(
+                self.region.counters()["requests"], n_requests, "no room to answer, none taken"
+            )
             ring.head = good
             self.region.pop_reply(0)
             good = ring.head
@@ -261,7 +278,9 @@ class Hostile(unittest.TestCase):
         n_frames, ring = 0, self.region.events[0]
         while ring.used() < ring.n_slots:
             n = self.region.counters(port=0)["rx_packets"]
-            frames = [call.a.frame(rtp(i), src=sources[i % 2]) for i in range(n_frames, n_frames + 500)]
+            frames = [
+                call.a.frame(rtp(i), src=sources[i % 2]) for i in range(n_frames, n_frames + 500)
+            ]
             outer.send(*frames)
             self.dp.wait_received("outer", n + len(frames))
             self.dp.wire("inner").receive()
@@ -272,7 +291,9 @@ class Hostile(unittest.TestCase):
         return [unpack("rr_event", data) for data in iter(self.region.events[0].pop, None)]
 
     def latched(self, call):
-        return self.region.flow(self.region.slot(call.a.local, call.a.port))["flags"] & N["RR_FLOW_LATCHED"]
+        return self.region.flow(self.region.slot(call.a.local, call.a.port))["flags"] & N[
+            "RR_FLOW_LATCHED"
+        ]
 
     def test_full_event_ring_loses_events_and_nothing_else(self):
         calls = Calls()
@@ -309,7 +330,9 @@ class Hostile(unittest.TestCase):
         """A packet from elsewhere takes the call over."""
         self.dp.wire("outer").send(call.a.frame(rtp(1), src=source))
         slot = self.region.slot(call.a.local, call.a.port)
-        wait_until(lambda: self.region.remote(slot) == source, "a learned address", self.dp.check_alive)
+        wait_until(
+            lambda: self.region.remote(slot) == source, "a learned address", self.dp.check_alive
+        )
         self.dp.wire("inner").receive()
 
     def test_full_reply_ring_loses_no_answer(self):
@@ -319,9 +342,13 @@ class Hostile(unittest.TestCase):
         for request_id in ids:
             self.region.push(0, pack("rr_request", op=N["RR_REQUEST_BARRIER"], id=request_id))
         full = N["RR_REPLY_RING_SLOTS"]
-        wait_until(lambda: self.region.replies[0].used() == full, "a full ring", self.dp.check_alive)
+        wait_until(
+            lambda: self.region.replies[0].used() == full, "a full ring", self.dp.check_alive
+        )
         self.relays()
-        self.assertEqual(self.region.counters()["requests"] - first, full, "none taken without room")
+        self.assertEqual(
+            self.region.counters()["requests"] - first, full, "none taken without room"
+        )
         self.assertEqual([self.region.pop_reply(0)["id"] for _ in ids], ids)
 
     def test_indexes_of_the_dataplane_are_its_own(self):
@@ -336,7 +363,15 @@ class Hostile(unittest.TestCase):
     # ---- memory that only the dataplane writes
 
     def test_header_is_not_read_again(self):
-        for name in ("n_workers", "n_addrs", "n_flows", "n_media_ports", "media_port_min", "flows_offset", "magic"):
+        for name in (
+            "n_workers",
+            "n_addrs",
+            "n_flows",
+            "n_media_ports",
+            "media_port_min",
+            "flows_offset",
+            "magic",
+        ):
             at, size = field_of("rr_shm_header", name)
             good = bytes(self.region.memory[at : at + size])
             self.region.memory[at : at + size] = b"\xff" * size
@@ -345,7 +380,9 @@ class Hostile(unittest.TestCase):
             self.region.memory[at : at + size] = good
 
     def test_overwritten_flows_lead_nowhere(self):
-        call = self.calls.call(self.calls.leg(EXT, 4, port=35160), self.calls.leg(CORE, 4, port=35160))
+        call = self.calls.call(
+            self.calls.leg(EXT, 4, port=35160), self.calls.leg(CORE, 4, port=35160)
+        )
         frame = call.a.frame(rtp(1))
         slot = self.region.slot(call.a.local, 35160)
         _, hot = 0, size_of("rr_flow")
@@ -411,7 +448,16 @@ class Adoption(unittest.TestCase):
         self.assertEqual(self.relays(), 1)
 
     def test_wrong_headers_give_a_new_region(self):
-        for name in ("magic", "version", "size", "n_workers", "n_ports", "n_addrs", "n_media_ports", "n_flows"):
+        for name in (
+            "magic",
+            "version",
+            "size",
+            "n_workers",
+            "n_ports",
+            "n_addrs",
+            "n_media_ports",
+            "n_flows",
+        ):
             region_id = self.dp.region.header("region_id")
             at, size = field_of("rr_shm_header", name)
             self.dp.kill()
@@ -469,7 +515,11 @@ class Adoption(unittest.TestCase):
         self.dp.wire("outer").send(*frames)
         self.dp.wait_received("outer", len(frames))
         self.dp.settle()
-        for slot in (region.slot(x.local, x.port + rtcp) for x in (self.call.a, self.call.b) for rtcp in (0, 1)):
+        for slot in (
+            region.slot(x.local, x.port + rtcp)
+            for x in (self.call.a, self.call.b)
+            for rtcp in (0, 1)
+        ):
             region.submit([(0, region.del_fields(slot, region.flow(slot)["uid"]))])
         self.calls.install(region)
         before = region.counters()["relayed_packets"]

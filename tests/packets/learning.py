@@ -138,7 +138,9 @@ class BothModes(talks.Talk):
                 self.got(call.b, rtp(i))
             self.region.submit(call.delete_requests(self.region))
             final = self.region.flow(self.slot(call.a))
-            self.assertEqual((final["uid"], final["n_packets"]), (call.a.uid, 4), "readable after the end")
+            self.assertEqual(
+                (final["uid"], final["n_packets"]), (call.a.uid, 4), "readable after the end"
+            )
             before = self.counter("drop_flow_none")
             self.arrive(call.a, rtp(9), src=NAT)
             self.arrive(call.a, b"report", src=NAT, rtcp=True)
@@ -217,7 +219,9 @@ class BothModes(talks.Talk):
             event = last[self.slot(call.a)]
             self.assertEqual((event["type"], event["uid"]), (N["RR_EVENT_LEARNED"], call.a.uid))
             self.assertEqual(endpoint_text(event["learned"]), NAT)
-            self.assertTrue(event["flags"] & N["RR_SET_LEARNED"] and event["flags"] & N["RR_SET_LATCHED"])
+            self.assertTrue(
+                event["flags"] & N["RR_SET_LEARNED"] and event["flags"] & N["RR_SET_LATCHED"]
+            )
             guess = last[self.slot(call.a, rtcp=True)]
             self.assertEqual(endpoint_text(guess["learned"]), NAT_RTCP)
             self.assertTrue(guess["flags"] & N["RR_SET_GUESSED"])

@@ -40,7 +40,9 @@ class _Ring:
         self.done = 0  # free-running 16 bits
 
     def describe(self, slot, length, buffer_at):
-        struct.pack_into("=HHIII", self.memory, self.at + DESC_AT + slot * DESC_SIZE, 0, 0, length, buffer_at, 0)
+        struct.pack_into(
+            "=HHIII", self.memory, self.at + DESC_AT + slot * DESC_SIZE, 0, 0, length, buffer_at, 0
+        )
 
     def buffer(self, index):
         return self.buffers_at + index % N_SLOTS * BUFFER_SIZE
@@ -63,7 +65,9 @@ class Wire:
 
     def __init__(self, path, n_queues, check):
         self.check = check
-        self.socket = wait_until(lambda: self._connect(path, n_queues), f"a connection to {path}", check)
+        self.socket = wait_until(
+            lambda: self._connect(path, n_queues), f"a connection to {path}", check
+        )
 
     def _connect(self, path, n_queues):
         """One attempt; the device refuses until its port was started."""
@@ -88,7 +92,9 @@ class Wire:
         self.memory = mmap.mmap(fd, size)
         self.u16 = memoryview(self.memory).cast("H")
         rings = [
-            _Ring(self.memory, self.u16, i * RING_SIZE, rings_size + i * N_SLOTS * BUFFER_SIZE) for i in range(n_rings)
+            _Ring(
+                self.memory, self.u16, i * RING_SIZE, rings_size + i * N_SLOTS * BUFFER_SIZE
+            ) for i in range(n_rings)
         ]
         self.to_relay, self.from_relay = rings[:n_queues], rings[n_queues:]
         self._send(channel, ADD_REGION, struct.pack("=HQ", 0, size), fd)
@@ -128,7 +134,9 @@ class Wire:
         ring = self.to_relay[queue]
         for frame in frames:
             frame = bytes(frame)
-            wait_until(lambda: (ring.head - ring.tail) & 0xFFFF < N_SLOTS, "room on the wire", self.check)
+            wait_until(
+                lambda: (ring.head - ring.tail) & 0xFFFF < N_SLOTS, "room on the wire", self.check
+            )
             at = ring.buffer(ring.head)
             self.memory[at : at + len(frame)] = frame
             ring.describe(ring.head % N_SLOTS, len(frame), at)
@@ -145,7 +153,9 @@ class Wire:
             tail = ring.tail
             while ring.done != tail:
                 slot = ring.done % N_SLOTS
-                flags, _, length = struct.unpack_from("=HHI", self.memory, ring.at + DESC_AT + slot * DESC_SIZE)
+                flags, _, length = struct.unpack_from(
+                    "=HHI", self.memory, ring.at + DESC_AT + slot * DESC_SIZE
+                )
                 if flags & DESC_NEXT:
                     raise AssertionError("frame in several buffers")
                 at = ring.buffer(ring.done)

@@ -18,7 +18,9 @@ DEADLINE_S = 30
 
 def _load_layout():
     build = os.environ.get("BUILD", "build")
-    dump = subprocess.run([os.path.join(build, "tests", "layout_dump")], stdout=subprocess.PIPE, check=True)
+    dump = subprocess.run(
+        [os.path.join(build, "tests", "layout_dump")], stdout=subprocess.PIPE, check=True
+    )
     return json.loads(dump.stdout)
 
 
@@ -88,7 +90,9 @@ def endpoint(remote):
         return pack("rr_endpoint")
     addr = ipaddress.ip_address(remote[0])
     family = N["RR_FAMILY_IPV4"] if addr.version == 4 else N["RR_FAMILY_IPV6"]
-    return pack("rr_endpoint", addr=addr.packed, port_be=struct.pack("!H", remote[1]), family=family)
+    return pack(
+        "rr_endpoint", addr=addr.packed, port_be=struct.pack("!H", remote[1]), family=family
+    )
 
 
 def endpoint_text(data):
@@ -106,8 +110,12 @@ class _Ring:
 
     def __init__(self, region, base, ring, slots, n_slots):
         self.region = region
-        self.tail_at = base + field_of("rr_shm_worker", ring)[0] + field_of("rr_ring_shared", "tail")[0]
-        self.head_at = base + field_of("rr_shm_worker", ring)[0] + field_of("rr_ring_shared", "head")[0]
+        self.tail_at = base + field_of("rr_shm_worker", ring)[0] + field_of(
+            "rr_ring_shared", "tail"
+        )[0]
+        self.head_at = base + field_of("rr_shm_worker", ring)[0] + field_of(
+            "rr_ring_shared", "head"
+        )[0]
         self.slots_at, size = field_of("rr_shm_worker", slots)
         self.slots_at += base
         self.n_slots = n_slots
@@ -175,8 +183,12 @@ class Region:
         self.flows_at = header["flows_offset"]
         self.cold_at = header["cold_offset"]
         self.addrs = [self._addr(header["addrs_offset"], i) for i in range(self.n_addrs)]
-        self.requests = [self._ring(w, "request", "RR_REQUEST_RING_SLOTS") for w in range(self.n_workers)]
-        self.replies = [self._ring(w, "reply", "RR_REPLY_RING_SLOTS") for w in range(self.n_workers)]
+        self.requests = [
+            self._ring(w, "request", "RR_REQUEST_RING_SLOTS") for w in range(self.n_workers)
+        ]
+        self.replies = [
+            self._ring(w, "reply", "RR_REPLY_RING_SLOTS") for w in range(self.n_workers)
+        ]
         self.events = [self._ring(w, "event", "RR_EVENT_RING_SLOTS") for w in range(self.n_workers)]
         self._next_id = 1
 
@@ -338,7 +350,9 @@ class Region:
         return total
 
     def _counter_row(self, worker, block, port):
-        at = self._worker_at(worker) + field_of("rr_shm_worker", block)[0] + port * len(COUNTERS) * 8
+        at = self._worker_at(worker) + field_of("rr_shm_worker", block)[0] + port * len(
+            COUNTERS
+        ) * 8
         return list(self._u64[at // 8 : at // 8 + len(COUNTERS)])
 
     def imbalance(self):

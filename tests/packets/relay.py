@@ -81,7 +81,9 @@ class Common:
 
     def test_content_is_opaque(self, run):
         call = run.calls.call((EXT, 4), (INT, 6))
-        contents = [b"\0" * 100, b"\xff" * 100, b"not rtp", bytes(range(256)), b"\x80", b"\0", b"STUN" * 5]
+        contents = [
+            b"\0" * 100, b"\xff" * 100, b"not rtp", bytes(range(256)), b"\x80", b"\0", b"STUN" * 5
+        ]
         run.arrive(call.a, *contents)
         yield
         run.expect(call.b, *contents)
@@ -181,7 +183,12 @@ class Common:
             [IPv6ExtHdrHopByHop(options=[RouterAlert()])],
             [IPv6ExtHdrHopByHop(options=[skip])],
             [IPv6ExtHdrDestOpt(options=[skip])],
-            [IPv6ExtHdrHopByHop(), IPv6ExtHdrDestOpt(), IPv6ExtHdrRouting(type=253, segleft=0), IPv6ExtHdrDestOpt()],
+            [
+                IPv6ExtHdrHopByHop(),
+                IPv6ExtHdrDestOpt(),
+                IPv6ExtHdrRouting(type=253, segleft=0),
+                IPv6ExtHdrDestOpt(),
+            ],
             [IPv6ExtHdrFragment(id=99)],  # atomic, RFC 6946
             [IPv6ExtHdrDestOpt()] * 8,
         ]
@@ -229,7 +236,9 @@ class Common:
     def test_priority_tag_is_untagged(self, run):
         call = run.calls.call((EXT, 4), (CORE, 4))
         frame = call.a.frame(rtp(1))
-        run.send("outer", Ether(src=frame.src, dst=frame.dst) / Dot1Q(vlan=0, prio=5) / frame.payload)
+        run.send(
+            "outer", Ether(src=frame.src, dst=frame.dst) / Dot1Q(vlan=0, prio=5) / frame.payload
+        )
         yield
         run.expect(call.b, rtp(1))
 
@@ -271,8 +280,12 @@ class Common:
         yield
         flow = run.region.flow(run.region.slot(call.a.local, call.a.port))
         self.assertEqual((flow["n_packets"], flow["n_bytes"]), (6, 5 * 172 + 6))
-        self.assertEqual((flow["n_duplicates"], flow["n_reordered"], flow["n_parse_errors"]), (1, 1, 1))
-        self.assertEqual((flow["ssrc"], flow["ext_seq_max"] & 0xFFFF, flow["payload_type"]), (5, 4, 0))
+        self.assertEqual(
+            (flow["n_duplicates"], flow["n_reordered"], flow["n_parse_errors"]), (1, 1, 1)
+        )
+        self.assertEqual(
+            (flow["ssrc"], flow["ext_seq_max"] & 0xFFFF, flow["payload_type"]), (5, 4, 0)
+        )
         self.assertEqual(flow["n_rejected"], 0)
         self.assertTrue(flow["last_seen_ns"] >= flow["first_seen_ns"] > 0)
         back = run.region.flow(run.region.slot(call.b.local, call.b.port))
@@ -283,13 +296,17 @@ class Common:
         for name in ("outer", "inner"):
             counters = run.region.counters(port=run.dp.index(name))
             frames = run.arriving[name]
-            self.assertEqual((counters["rx_packets"], counters["rx_bytes"]), (len(frames), sum(map(len, frames))))
+            self.assertEqual(
+                (counters["rx_packets"], counters["rx_bytes"]), (len(frames), sum(map(len, frames)))
+            )
 
             def tx_agrees(name=name):
                 # announcements go on meanwhile
                 counted = run.region.counters(port=run.dp.index(name))
                 sent = run.dp.sent(name)
-                return (counted["tx_packets"], counted["tx_bytes"]) == (len(sent), sum(map(len, sent)))
+                return (counted["tx_packets"], counted["tx_bytes"]) == (
+                    len(sent), sum(map(len, sent))
+                )
 
             wait_until(tx_agrees, "as many packets and bytes counted as sent", run.dp.check_alive)
 

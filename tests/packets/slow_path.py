@@ -190,7 +190,9 @@ class Answers(talks.Talk):
                 self.same(got, layer2(realm, realm.mac, realm.gateway_mac) / reply)
 
     def test_echo_with_options(self):
-        ask = IP(src=EXT.host(4), dst=EXT.pool(4), options=[IPOption_NOP()] * 8) / ICMP(id=1) / Raw(b"x" * 20)
+        ask = IP(src=EXT.host(4), dst=EXT.pool(4), options=[IPOption_NOP()] * 8) / ICMP(id=1) / Raw(
+            b"x" * 20
+        )
         (got,) = self.ask(EXT, EXT.ether() / ask)
         reply = Ether(got)
         self.assertEqual((reply[ICMP].type, reply[ICMP].id, bytes(reply[Raw])), (0, 1, b"x" * 20))
@@ -207,7 +209,9 @@ class Answers(talks.Talk):
             frames += [EXT.ether() / packet / UDP(dport=9)] * 50
         self.send("outer", *frames)
         self.assertEqual(self.take("outer", is_echo), [])
-        self.assertLessEqual(self.counter("generated") - before, 2 * len(REALMS) * 4, "announcements at most")
+        self.assertLessEqual(
+            self.counter("generated") - before, 2 * len(REALMS) * 4, "announcements at most"
+        )
 
 
 class NextHops(talks.Talk):
@@ -227,7 +231,9 @@ class NextHops(talks.Talk):
         ask = ARP(op=1, hwsrc=LOST.mac, psrc=LOST.pool(4), hwdst=NOBODY, pdst=call.b.remote[0])
         want = bytes(layer2(LOST, LOST.mac, BROADCAST) / ask)
         self.wait_for("outer", lambda frame: frame == want, "an ARP request")
-        reply = ARP(op=2, hwsrc=call.b.mac, psrc=call.b.remote[0], hwdst=LOST.mac, pdst=LOST.pool(4))
+        reply = ARP(
+            op=2, hwsrc=call.b.mac, psrc=call.b.remote[0], hwdst=LOST.mac, pdst=LOST.pool(4)
+        )
         before = self.counter("delivered")
         self.send("outer", layer2(LOST, call.b.mac, LOST.mac) / reply)
         self.assertEqual(self.counter("delivered"), before + 1)

@@ -68,15 +68,27 @@ class Base:
         """The flow saw n packets, each once and in order."""
         flow = dp.region.flow(dp.region.slot(leg.local, leg.port))
         self.assertEqual(
-            {name: flow[name] for name in ("n_packets", "n_bytes", "n_duplicates", "n_reordered", "n_rejected")},
-            {"n_packets": n, "n_bytes": n * 172, "n_duplicates": 0, "n_reordered": 0, "n_rejected": 0},
+            {
+                name: flow[name]
+                for name in ("n_packets", "n_bytes", "n_duplicates", "n_reordered", "n_rejected")
+            },
+            {
+                "n_packets": n,
+                "n_bytes": n * 172,
+                "n_duplicates": 0,
+                "n_reordered": 0,
+                "n_rejected": 0,
+            },
         )
 
     def calls_in_all_buckets(self, n):
         calls = Calls()
-        families = [((EXT, 4), (CORE, 4)), ((EXT, 4), (INT, 6)), ((EXT, 6), (CORE, 4)), ((EXT, 6), (INT, 6))]
+        families = [
+            ((EXT, 4), (CORE, 4)), ((EXT, 4), (INT, 6)), ((EXT, 6), (CORE, 4)), ((EXT, 6), (INT, 6))
+        ]
         for i in range(n):
-            calls.call(*[calls.leg(*side, port=35000 + 2 * i) for side in families[i // self.n_workers % 4]])
+            sides = families[i // self.n_workers % 4]
+            calls.call(*[calls.leg(*side, port=35000 + 2 * i) for side in sides])
         return calls
 
     def test_every_packet_on_a_wrong_worker(self):
@@ -205,10 +217,15 @@ class Base:
 
     def test_slow_path_of_every_worker(self):
         versions = (4, 6)
-        queues = [[[echo_request(EXT, versions[i % 2], w, i) for i in range(20)]] for w in range(self.n_workers)]
+        queues = [
+            [[echo_request(EXT, versions[i % 2], w, i) for i in range(20)]]
+            for w in range(self.n_workers)
+        ]
 
         def checks(dp, counters):
-            self.assertEqual((counters["punted"], counters["delivered"]), (20 * self.n_workers,) * 2)
+            self.assertEqual(
+                (counters["punted"], counters["delivered"]), (20 * self.n_workers,) * 2
+            )
             answered = sorted(filter(None, map(echo_of, dp.sent("outer"))))
             self.assertEqual(answered, [(w, i) for w in range(self.n_workers) for i in range(20)])
 
