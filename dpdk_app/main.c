@@ -253,7 +253,7 @@ static int upkeep_init(void) {
 		.workers = dp.workers,
 		.counters = main_counters(),
 	};
-	return upkeep_ports_start(&dp.upkeep, rr_now_ns());
+	return upkeep_ports_start(&dp.upkeep);
 }
 
 static void threads_fini(void) {

@@ -23,6 +23,7 @@
 #define HANDLE_INDEX_MASK 0xffffU
 
 #define PROBE_INTERVAL_NS RR_NS_PER_S // RETRANS_TIMER, RFC 4861 10
+#define UNSENT_PAUSE_NS (100 * RR_NS_PER_MS)
 #define PROBES_AT_FULL_PACE 3 // then each pause doubles
 #define PROBE_PAUSE_MAX_NS (32 * RR_NS_PER_S)
 #define UNICAST_PROBES 3 // MAX_UNICAST_SOLICIT, RFC 4861 10; RFC 1122 2.3.2.1 for ARP
@@ -220,7 +221,10 @@ static void entry_probe(struct neighbour_table *t, uint32_t pos, uint64_t now_ns
 	struct rte_ether_addr mac;
 
 	unicast = unicast && word_mac(rr_load_relaxed(&t->slots[pos].word), &mac);
-	probe(ctx, &e->key, unicast ? &mac : NULL);
+	if (!probe(ctx, &e->key, unicast ? &mac : NULL)) {
+		e->next_ns = now_ns + UNSENT_PAUSE_NS;
+		return;
+	}
 	if (e->n_probes < UINT8_MAX)
 		e->n_probes++;
 	e->probed_ns = now_ns;
@@ -260,7 +264,7 @@ static void verifying_step(struct neighbour_table *t, uint32_t pos, uint64_t now
 		return;
 	}
 	entry_probe(t, pos, now_ns, probe, ctx);
-	e->next_ns = now_ns + PROBE_INTERVAL_NS;
+	e->next_ns = RTE_MIN(e->next_ns, now_ns + PROBE_INTERVAL_NS);
 }
 
 static void entry_step(struct neighbour_table *t, uint32_t pos, uint64_t now_ns,

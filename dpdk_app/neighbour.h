@@ -80,8 +80,9 @@ struct neighbour_view {
 	struct rte_ring *wishes;
 };
 
-// What the main thread is to ask on the wire: broadcast or multicast when `mac` is NULL.
-typedef void (*neighbour_probe_fn)(
+// Put a question on the wire: broadcast or multicast when `mac` is NULL. False when it cannot be
+// sent now, for instance because the port is not started; it is then due again soon.
+typedef bool (*neighbour_probe_fn)(
 	void *ctx, const struct neighbour_key *key, const struct rte_ether_addr *mac);
 
 // Make the table with the configuration's static neighbours and gateways in it. n_full: where

@@ -354,20 +354,28 @@ int port_set_open(struct port_set *set, const struct rr_config *cfg, const uint8
 	return ret;
 }
 
-void port_link_watch(struct port *port) {
+static enum port_link link_read(const struct port *port) {
 	struct rte_eth_link link = {0};
+
+	if (rte_eth_link_get_nowait(port->id, &link) < 0 || link.link_status)
+		return PORT_LINK_UP;
+	return PORT_LINK_DOWN;
+}
+
+bool port_link_watch(struct port *port) {
 	enum port_link now;
 
-	if (!port_is_started(port) || rte_eth_link_get_nowait(port->id, &link) < 0)
-		return;
-	now = link.link_status ? PORT_LINK_UP : PORT_LINK_DOWN;
+	if (!port_is_started(port))
+		return false;
+	now = link_read(port);
 	if (now == port->link)
-		return;
+		return false;
 	port->link = now;
 	if (now == PORT_LINK_UP)
 		rr_info("port", "%s: link is up", port->cfg->name);
 	else
 		rr_warn("port", "%s: link is down, nothing is received or sent", port->cfg->name);
+	return now == PORT_LINK_UP;
 }
 
 int port_start(struct port *port) {

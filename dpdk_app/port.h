@@ -50,8 +50,9 @@ int port_set_open(struct port_set *set, const struct rr_config *cfg, const uint8
 // port_link_watch() tells of it.
 int port_start(struct port *port);
 
-// Log when the link of a started device went up or down since the last call.
-void port_link_watch(struct port *port);
+// Log when the link of a started device went up or down since the last call. True when it went up;
+// a device that tells nothing of its link is taken as up.
+bool port_link_watch(struct port *port);
 
 // Stop what was started, close all.
 void port_set_close(struct port_set *set);

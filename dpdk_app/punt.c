@@ -138,7 +138,7 @@ void punt_announce(struct punt *punt, uint32_t index) {
 	}
 }
 
-void punt_probe(void *ctx, const struct neighbour_key *key, const struct rte_ether_addr *mac) {
+bool punt_probe(void *ctx, const struct neighbour_key *key, const struct rte_ether_addr *mac) {
 	struct punt *punt = ctx;
 	const struct rr_realm_config *realm = &punt->cfg->realm[key->realm];
 	const struct rr_net_config *net =
@@ -149,7 +149,7 @@ void punt_probe(void *ctx, const struct neighbour_key *key, const struct rte_eth
 	struct nd_message nd;
 
 	if (net->n_pool == 0 || !port_is_started(&punt->ports->port[realm->port]))
-		return;
+		return false;
 	if (key->family == RR_FAMILY_IPV6) {
 		nd_solicit(&nd, local->addr, key->addr, own, mac != NULL);
 		nd_send(punt, local, mac, &nd);
@@ -157,6 +157,7 @@ void punt_probe(void *ctx, const struct neighbour_key *key, const struct rte_eth
 		arp_request(&arp, own, local->addr, key->addr);
 		arp_send(punt, local, mac ? mac : &broadcast, &arp);
 	}
+	return true;
 }
 
 // ---- handling. Each handler says what became of the packet, which is then counted and freed; only

@@ -46,7 +46,7 @@ void punt_send(struct rte_ring *ring, struct burst *b);
 uint32_t punt_poll(struct punt *punt, uint64_t now_ns);
 
 // Main: send ARP or ND for an address of the realm (see neighbour_tick); ctx is a struct punt.
-void punt_probe(void *ctx, const struct neighbour_key *key, const struct rte_ether_addr *mac);
+bool punt_probe(void *ctx, const struct neighbour_key *key, const struct rte_ether_addr *mac);
 
 // Main: tell the link that local address `index` lives here.
 void punt_announce(struct punt *punt, uint32_t index);

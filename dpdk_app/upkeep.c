@@ -59,22 +59,15 @@ static void device_counters(struct upkeep *u, uint64_t now_ns RR_UNUSED) {
 	}
 }
 
-static void links(struct upkeep *u, uint64_t now_ns RR_UNUSED) {
+// A link that comes up may lead to other switches than before: they are told who lives here.
+static void links(struct upkeep *u, uint64_t now_ns) {
 	for (uint32_t p = 0; p < u->ports->n; p++)
-		port_link_watch(&u->ports->port[p]);
+		if (port_link_watch(&u->ports->port[p]))
+			u->announce[p] = (struct upkeep_announce){
+				.n_rounds_left = ANNOUNCE_ROUNDS, .next_ns = now_ns};
 }
 
-static int start_port(struct upkeep *u, uint32_t p, uint64_t now_ns) {
-	int ret = port_start(&u->ports->port[p]);
-
-	if (ret < 0)
-		return ret;
-	u->announce[p] =
-		(struct upkeep_announce){.n_rounds_left = ANNOUNCE_ROUNDS, .next_ns = now_ns};
-	return 0;
-}
-
-int upkeep_ports_start(struct upkeep *u, uint64_t now_ns) {
+int upkeep_ports_start(struct upkeep *u) {
 	uint32_t held = 0;
 
 	for (uint32_t p = 0; p < u->ports->n; p++) {
@@ -83,7 +76,7 @@ int upkeep_ports_start(struct upkeep *u, uint64_t now_ns) {
 		if (u->cfg->port[p].start_held)
 			held |= 1U << p;
 		else
-			ret = start_port(u, p, now_ns);
+			ret = port_start(&u->ports->port[p]);
 		if (ret < 0)
 			return ret;
 	}
@@ -93,13 +86,13 @@ int upkeep_ports_start(struct upkeep *u, uint64_t now_ns) {
 
 // A released port that cannot be started stays held, and is tried again. A release is kept over a
 // restart of the dataplane on the same region: its calls shall have their media back.
-static void held_ports(struct upkeep *u, uint64_t now_ns) {
+static void held_ports(struct upkeep *u, uint64_t now_ns RR_UNUSED) {
 	struct rr_shm_header *h = u->region->header;
 	uint32_t held = h->port_held_mask;
 	uint32_t release = held & rr_load_relaxed(&h->port_release_mask);
 
 	for (uint32_t p = 0; release && p < u->ports->n; p++)
-		if ((release & (1U << p)) && start_port(u, p, now_ns) == 0)
+		if ((release & (1U << p)) && port_start(&u->ports->port[p]) == 0)
 			held &= ~(1U << p);
 	rr_store_relaxed(&h->port_held_mask, held);
 }
@@ -134,11 +127,11 @@ static const struct {
 	void (*run)(struct upkeep *, uint64_t now_ns);
 } timers[] = {
 	{50 * RR_NS_PER_MS, heartbeat},
+	{20 * RR_NS_PER_MS, held_ports},
+	{100 * RR_NS_PER_MS, links},
 	{10 * RR_NS_PER_MS, announcements},
 	{20 * RR_NS_PER_MS, next_hops},
-	{20 * RR_NS_PER_MS, held_ports},
 	{250 * RR_NS_PER_MS, device_counters},
-	{250 * RR_NS_PER_MS, links},
 };
 RR_STATIC_ASSERT(RR_ARRAY_LEN(timers) <= RR_ARRAY_LEN(((struct upkeep *)0)->due_ns), "rows");
 

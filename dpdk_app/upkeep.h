@@ -45,7 +45,7 @@ struct upkeep {
 
 // Start the ports that are not held, and mark the others in the region's header. Returns 0 or a
 // negative errno.
-int upkeep_ports_start(struct upkeep *u, uint64_t now_ns);
+int upkeep_ports_start(struct upkeep *u);
 
 // Do what is due.
 void upkeep_turn(struct upkeep *u, uint64_t now_ns);

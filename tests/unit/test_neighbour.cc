@@ -91,8 +91,12 @@ class Neighbour : public ::testing::Test {
 		neighbour_fini(&table);
 	}
 
-	static void note(void *ctx, const neighbour_key *key, const rte_ether_addr *mac) {
-		static_cast<Neighbour *>(ctx)->probes.push_back({*key, mac != nullptr});
+	static bool note(void *ctx, const neighbour_key *key, const rte_ether_addr *mac) {
+		auto *self = static_cast<Neighbour *>(ctx);
+
+		if (self->port_started)
+			self->probes.push_back({*key, mac != nullptr});
+		return self->port_started;
 	}
 
 	// The questions that are due now.
@@ -161,6 +165,7 @@ class Neighbour : public ::testing::Test {
 	std::unique_ptr<rr_config> cfg;
 	neighbour_table table = {};
 	neighbour_view view = {};
+	bool port_started = true;
 	uint64_t n_full = 0;
 	uint64_t now = 1000 * S;
 	std::vector<Probe> probes;
@@ -270,6 +275,17 @@ TEST_F(Neighbour, AnswerNobodyAskedForIsNotBelieved) {
 	uint32_t handle = resolved(v4(0, 50), 50);
 	EXPECT_FALSE(answer(0, v4(0, 50), 66));
 	EXPECT_EQ(50, mac(handle));
+}
+
+TEST_F(Neighbour, QuestionThatWasNotSentIsNoQuestion) {
+	port_started = false;
+	find(0, v4(0, 50));
+	advance(30 * S);
+	EXPECT_FALSE(answer(0, v4(0, 50), 50));
+	port_started = true;
+	now += 100 * MS;
+	EXPECT_EQ(1u, tick_for(v4(0, 50)).size());
+	EXPECT_TRUE(answer(0, v4(0, 50), 50));
 }
 
 TEST_F(Neighbour, LateAnswerIsNotBelievedButAsksAgain) {
