@@ -116,7 +116,8 @@ static int put_cookies(struct control *ctl) {
 		struct slice reply = {.p = job->reply, .len = job->reply_len};
 
 		if (job->stored && job->cookie.p)
-			ret = store_put_cookie(ctl->store, job->cookie, reply, job->received_ns);
+			ret = store_put_cookie(
+				ctl->store, &job->cookie_row, job->cookie, reply, job->received_ns);
 	}
 	return ret == 0 ? store_purge_cookies(ctl->store, oldest_ns) : ret;
 }

@@ -58,6 +58,7 @@ struct job {
 	struct dp_wait *wait; // its requests in dp_client; NULL = none outstanding
 	bool error; // counts as a failed command
 	bool stored; // it changed something: reply and cookie go into the store with that
+	uint64_t cookie_row; // where they are there; 0 = nowhere yet
 	struct job *prev; // list of control, which unlinks from the middle
 
 	struct job *next; // list of whoever holds it

@@ -132,7 +132,8 @@ static int read_meta(struct store *st, const struct store_params *params) {
 
 	st->same_boot = true;
 	if (ret == MDB_NOTFOUND) {
-		st->meta = (struct rr_store_meta){.layout = RR_STORE_LAYOUT, .next_uid = 1};
+		st->meta = (struct rr_store_meta){
+			.layout = RR_STORE_LAYOUT, .next_uid = 1, .next_cookie = 1};
 	} else if (ret != 0) {
 		return error_of(ret);
 	} else {
@@ -377,22 +378,26 @@ static char *append(char *p, const void *bytes, size_t len) {
 	return p + len;
 }
 
-int store_put_cookie(
-	struct store *st, struct slice cookie, struct slice reply, uint64_t received_ns) {
+int store_put_cookie(struct store *st, uint64_t *row, struct slice cookie, struct slice reply,
+	uint64_t received_ns) {
 	struct rr_store_cookie head = {
 		.received_ns = received_ns,
 		.cookie_len = (uint32_t)cookie.len,
 		.reply_len = (uint32_t)reply.len,
 	};
+	bool is_new = *row == 0;
 	void *room;
-	int ret = reserve(st, DB_COOKIES, st->meta.next_cookie,
-		sizeof(head) + cookie.len + reply.len, MDB_APPEND, &room);
-	char *p = (char *)room;
+	char *p;
+	int ret;
 
+	if (is_new)
+		*row = st->meta.next_cookie++;
+	ret = reserve(st, DB_COOKIES, *row, sizeof(head) + cookie.len + reply.len,
+		is_new ? MDB_APPEND : 0, &room);
 	if (ret < 0)
 		return ret;
-	st->meta.next_cookie++;
 	st->n_cookies_put++;
+	p = (char *)room;
 	p = append(p, &head, sizeof(head));
 	p = append(p, cookie.p, cookie.len);
 	append(p, reply.p, reply.len);

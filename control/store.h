@@ -60,8 +60,9 @@ int store_begin(struct store *store);
 // Room for a record of a session, to be written before the next call.
 int store_put_session(struct store *store, uint64_t id, size_t size, void **room);
 int store_delete_session(struct store *store, uint64_t id);
-int store_put_cookie(
-	struct store *store, struct slice cookie, struct slice reply, uint64_t received_ns);
+// *row: 0, or the row that an earlier put named, to be written over; names the row afterwards.
+int store_put_cookie(struct store *store, uint64_t *row, struct slice cookie, struct slice reply,
+	uint64_t received_ns);
 int store_put_notice(struct store *store, const struct rr_store_notice *notice, struct slice socket,
 	struct slice tag);
 // Drop the oldest cookies received before `oldest_ns`, somewhat more than this transaction put in.
