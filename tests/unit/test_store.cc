@@ -1,0 +1,417 @@
+// SPDX-License-Identifier: BSD-2-Clause
+// The store alone: rows come back as they went in, in their order, and nothing of what was not
+// committed; a full map, another boot, another layout, damaged rows.
+#include "control_fixture.h"
+
+extern "C" {
+#include "session_record.h"
+#include "session_store.h"
+}
+
+#include <lmdb.h>
+#include <sys/stat.h>
+
+using namespace ctltest;
+
+namespace {
+
+class StoreTest : public ::testing::Test {
+      protected:
+	Folder folder;
+	struct store *store = nullptr;
+	struct store_params params = {};
+	std::string dir;
+
+	void SetUp() override {
+		dir = folder.path + "/deep/store";
+		params.dir = dir.c_str();
+		params.map_mb = 1;
+		params.now_ns = 1000;
+		memset(params.boot_id, 1, sizeof(params.boot_id));
+		ASSERT_EQ(store_open(&store, &params), 0);
+	}
+	void TearDown() override {
+		store_close(store);
+	}
+	void reopen() {
+		store_close(store);
+		store = nullptr;
+		ASSERT_EQ(store_open(&store, &params), 0);
+	}
+	int put(uint64_t id, const std::string &row) {
+		void *room = nullptr;
+		int ret = store_put_session(store, id, row.size(), &room);
+
+		if (ret == 0)
+			memcpy(room, row.data(), row.size());
+		return ret;
+	}
+	static int collect_session(void *arg, uint64_t id, const void *record, size_t size) {
+		(*(std::vector<std::pair<uint64_t, std::string>> *)arg)
+			.emplace_back(id, std::string((const char *)record, size));
+		return 0;
+	}
+	std::vector<std::pair<uint64_t, std::string>> sessions() {
+		std::vector<std::pair<uint64_t, std::string>> rows;
+
+		EXPECT_EQ(store_each_session(store, collect_session, &rows), 0);
+		return rows;
+	}
+	static int collect_cookie(
+		void *arg, struct slice cookie, struct slice reply, uint64_t received_ns) {
+		((std::vector<std::string> *)arg)
+			->push_back(text_of(cookie) + "=" + text_of(reply) + "@" +
+				    std::to_string(received_ns));
+		return 0;
+	}
+	std::vector<std::string> cookies() {
+		std::vector<std::string> rows;
+
+		EXPECT_EQ(store_each_cookie(store, collect_cookie, &rows), 0);
+		return rows;
+	}
+	int put_cookie(const std::string &cookie, uint64_t received_ns, uint64_t *row = nullptr,
+		const std::string &reply = "reply\n") {
+		uint64_t fresh = 0;
+
+		return store_put_cookie(
+			store, row ? row : &fresh, slice_of(cookie), slice_of(reply), received_ns);
+	}
+};
+
+TEST_F(StoreTest, RowsComeBackInOrderOfTheirNumbers) {
+	ASSERT_EQ(store_begin(store), 0);
+	EXPECT_EQ(put(300, "c"), 0);
+	EXPECT_EQ(put(2, "a"), 0);
+	EXPECT_EQ(put(255, "b"), 0);
+	EXPECT_EQ(put(255, "bb"), 0);
+	ASSERT_EQ(store_commit(store, 2000), 0);
+	reopen();
+	auto rows = sessions();
+	ASSERT_EQ(rows.size(), 3U);
+	EXPECT_EQ(rows[0], std::make_pair(UINT64_C(2), std::string("a")));
+	EXPECT_EQ(rows[1].second, "bb");
+	EXPECT_EQ(rows[2].first, 300U);
+}
+
+TEST_F(StoreTest, OnlyWhatWasCommittedComesBack) {
+	ASSERT_EQ(store_begin(store), 0);
+	put(1, "kept");
+	ASSERT_EQ(store_commit(store, 2000), 0);
+	ASSERT_EQ(store_begin(store), 0);
+	put(2, "aborted");
+	store_delete_session(store, 1);
+	store_abort(store);
+	EXPECT_EQ(sessions().size(), 1U);
+	ASSERT_EQ(store_begin(store), 0);
+	put(3, "left open");
+	reopen();
+	EXPECT_EQ(sessions().size(), 1U);
+}
+
+TEST_F(StoreTest, DeletingWhatIsNotThereIsNoError) {
+	ASSERT_EQ(store_begin(store), 0);
+	EXPECT_EQ(store_delete_session(store, 77), 0);
+	EXPECT_EQ(put(1, "x"), 0);
+	EXPECT_EQ(store_delete_session(store, 1), 0);
+	ASSERT_EQ(store_commit(store, 2000), 0);
+	EXPECT_TRUE(sessions().empty());
+}
+
+TEST_F(StoreTest, MetaSurvives) {
+	store_meta(store)->epoch = 7;
+	store_meta(store)->next_uid = 99;
+	store_meta(store)->counters[3] = 5;
+	ASSERT_EQ(store_begin(store), 0);
+	ASSERT_EQ(store_commit(store, 2000), 0);
+	reopen();
+	EXPECT_EQ(store_meta(store)->epoch, 7U);
+	EXPECT_EQ(store_meta(store)->next_uid, 99U);
+	EXPECT_EQ(store_meta(store)->counters[3], 5U);
+	EXPECT_TRUE(store_same_boot(store));
+	EXPECT_EQ(store_rebase_ns(store), 0U);
+}
+
+TEST_F(StoreTest, AnotherBootMovesTimesAndForgetsCookies) {
+	ASSERT_EQ(store_begin(store), 0);
+	put_cookie("c", 2000);
+	put(1, "row");
+	ASSERT_EQ(store_commit(store, 5000), 0);
+	params.boot_id[0] = 9;
+	params.now_ns = 100;
+	reopen();
+	EXPECT_FALSE(store_same_boot(store));
+	// A time 3000 ns before the last commit is now 3000 ns before the start.
+	EXPECT_EQ(2000 + store_rebase_ns(store), (uint64_t)(100 - 3000));
+	EXPECT_TRUE(cookies().empty());
+	EXPECT_EQ(sessions().size(), 1U);
+	reopen(); // and the boot is known from then on
+	EXPECT_TRUE(store_same_boot(store));
+}
+
+TEST_F(StoreTest, CookiesComeBackUntilTheyAreOld) {
+	ASSERT_EQ(store_begin(store), 0);
+	for (uint64_t i = 0; i < 40; i++)
+		ASSERT_EQ(put_cookie("c" + std::to_string(i), i), 0);
+	ASSERT_EQ(store_commit(store, 2000), 0);
+	reopen();
+	ASSERT_EQ(cookies().size(), 40U);
+	EXPECT_EQ(cookies()[5], "c5=reply\n@5");
+	ASSERT_EQ(store_begin(store), 0);
+	EXPECT_EQ(store_purge_cookies(store, 10), 0);
+	ASSERT_EQ(store_commit(store, 2000), 0);
+	EXPECT_EQ(cookies().size(), 30U);
+	EXPECT_EQ(cookies()[0], "c10=reply\n@10");
+	ASSERT_EQ(store_begin(store), 0);
+	EXPECT_EQ(store_purge_cookies(store, 100), 0); // a bounded number at a time
+	ASSERT_EQ(store_commit(store, 2000), 0);
+	EXPECT_EQ(cookies().size(), 14U);
+	ASSERT_EQ(store_begin(store), 0);
+	ASSERT_EQ(put_cookie("after", 200), 0);
+	ASSERT_EQ(store_commit(store, 2000), 0);
+	EXPECT_EQ(cookies().back(), "after=reply\n@200");
+}
+
+TEST_F(StoreTest, ReplyThatChangedReplacesTheFirst) {
+	uint64_t row = 0;
+
+	ASSERT_EQ(store_begin(store), 0);
+	ASSERT_EQ(put_cookie("a", 1, &row, "20000\n"), 0);
+	ASSERT_EQ(put_cookie("b", 2), 0);
+	ASSERT_EQ(store_commit(store, 2000), 0);
+	ASSERT_EQ(store_begin(store), 0);
+	ASSERT_EQ(put_cookie("a", 1, &row, "E72\n"), 0);
+	ASSERT_EQ(store_commit(store, 2000), 0);
+	EXPECT_EQ(cookies(), (std::vector<std::string>{"a=E72\n@1", "b=reply\n@2"}));
+}
+
+TEST_F(StoreTest, OldNoticesMakeRoom) {
+	struct rr_store_notice notice = {};
+	size_t n = 0;
+	auto count = [](void *arg, uint64_t, const struct rr_store_notice *, size_t) {
+		++*(size_t *)arg;
+		return 0;
+	};
+
+	store_meta(store)->next_notice = STORE_MAX_NOTICES - 1;
+	for (int i = 0; i < 3; i++) {
+		ASSERT_EQ(store_begin(store), 0);
+		ASSERT_EQ(store_put_notice(store, &notice, slice_of("s"), slice_of("t")), 0);
+		if (i == 1)
+			store_meta(store)->next_notice = 2 * STORE_MAX_NOTICES - 1;
+		ASSERT_EQ(store_commit(store, 2000), 0);
+	}
+	// 65535, 65536, 131071; the last one pushed out 65535.
+	ASSERT_EQ(store_each_notice(store, count, &n), 0);
+	EXPECT_EQ(n, 2U);
+}
+
+TEST_F(StoreTest, FullMapIsAnErrorThatLosesNothing) {
+	std::string row(1000, 'x');
+	uint64_t id = 0;
+	int ret = 0;
+
+	EXPECT_TRUE(store_has_room(store));
+	while (ret == 0) {
+		ASSERT_EQ(store_begin(store), 0);
+		for (int i = 0; i < 10 && ret == 0; i++)
+			ret = put(++id, row);
+		if (ret == 0)
+			ret = store_commit(store, 2000);
+		else
+			store_abort(store);
+	}
+	EXPECT_EQ(ret, -ENOSPC);
+	EXPECT_FALSE(store_has_room(store));
+	size_t n_kept = sessions().size();
+
+	EXPECT_GT(n_kept, 300U);
+	reopen();
+	EXPECT_EQ(sessions().size(), n_kept);
+}
+
+TEST_F(StoreTest, DiskBlocksAreTakenAtStart) {
+	struct stat st;
+
+	ASSERT_EQ(stat((dir + "/data.mdb").c_str(), &st), 0);
+	EXPECT_GE((uint64_t)st.st_blocks * 512, UINT64_C(1) << 20);
+}
+
+TEST_F(StoreTest, AnotherLayoutIsRefused) {
+	store_meta(store)->layout = RR_STORE_LAYOUT + 1;
+	ASSERT_EQ(store_begin(store), 0);
+	ASSERT_EQ(store_commit(store, 2000), 0);
+	store_close(store);
+	store = nullptr;
+	EXPECT_EQ(store_open(&store, &params), -EPROTO);
+	EXPECT_EQ(store, nullptr);
+}
+
+TEST_F(StoreTest, FolderThatCannotBeMadeIsAnError) {
+	struct store *other = nullptr;
+	std::string path = folder.path + "/file";
+
+	fclose(fopen(path.c_str(), "w"));
+	path += "/store";
+	params.dir = path.c_str();
+	EXPECT_EQ(store_open(&other, &params), -ENOTDIR);
+	EXPECT_EQ(other, nullptr);
+}
+
+// ---- rows of sessions
+// ----------------------------------------------------------------------------
+
+class RowTest : public ControlTest {
+      protected:
+	std::string row(const std::string &callid) {
+		const struct session *s = session(callid);
+		std::string bytes(session_store_size(&cfg, s), '\0');
+
+		session_store_write(&cfg, s, &bytes[0]);
+		return bytes;
+	}
+	// Aligned as the store hands rows out.
+	static int view(struct rr_session_record_view *v, const std::string &bytes) {
+		static std::vector<uint64_t> aligned;
+
+		aligned.resize(bytes.size() / 8 + 1);
+		memcpy(aligned.data(), bytes.data(), bytes.size());
+		return rr_session_record_view(v, aligned.data(), bytes.size());
+	}
+};
+
+TEST_F(RowTest, HoldsWhatTheSessionHolds) {
+	struct rr_session_record_view v;
+
+	command("Uac0,8z30 call-1 198.18.0.50 4000 ft;1 tcp:127.0.0.1:9 tag");
+	command("Ll{lab1} call-1 198.18.0.60 5000 ft;1 tt;1");
+	ASSERT_EQ(view(&v, row("call-1")), 0);
+	EXPECT_EQ(std::string(v.text[RR_RECORD_CALLID].p, v.text[RR_RECORD_CALLID].len), "call-1");
+	EXPECT_EQ(
+		std::string(v.text[RR_RECORD_FROM_TAG].p, v.text[RR_RECORD_FROM_TAG].len), "ft;1");
+	EXPECT_EQ(std::string(v.text[RR_RECORD_REALM_CALLER].p, 4), "lab1");
+	EXPECT_EQ(std::string(v.text[RR_RECORD_NOTIFY_TAG].p, 3), "tag");
+	EXPECT_EQ(
+		std::string(v.text[RR_RECORD_CODECS_CALLER].p, v.text[RR_RECORD_CODECS_CALLER].len),
+		"0,8");
+	EXPECT_EQ(v.fixed->leg[1].resize_ms, 30U);
+	EXPECT_TRUE(v.fixed->leg[1].flags & RR_RECORD_LEG_ASYMMETRIC);
+	EXPECT_TRUE(v.fixed->flags & RR_RECORD_STRONG);
+	EXPECT_EQ(v.fixed->leg[0].pair.local.addr[0], 198);
+	EXPECT_EQ(ntohs(v.fixed->leg[0].pair.local.port_be), session("call-1")->leg[0].pair.port);
+}
+
+TEST_F(RowTest, EveryShorterRowIsRefused) {
+	struct rr_session_record_view v;
+
+	command("U c 198.18.0.50 4000 ft tcp:127.0.0.1:9 tag");
+	std::string bytes = row("c");
+
+	for (size_t n = 0; n < bytes.size(); n++)
+		EXPECT_EQ(view(&v, bytes.substr(0, n)), -EPROTO) << n;
+	EXPECT_EQ(view(&v, bytes + "x"), -EPROTO);
+	bytes[0] ^= 1; // layout
+	EXPECT_EQ(view(&v, bytes), -EPROTO);
+}
+
+TEST_F(RowTest, ASessionComesBackAsItWas) {
+	command("Uawc0,8 c 198.18.0.50 4000 ft;1 tcp:127.0.0.1:9 tag%0a && S tos=8 && S ttl=77");
+	command("Ll{lab1} c 198.18.0.60 5000 ft;1 tt;1");
+	command("Un c 198.18.0.50 4002 ft;1 tt;1"); // gives the row bases
+	command("U d 0.0.0.0 4000 ft");
+	settle();
+	std::string c = row("c");
+	std::string d = row("d");
+
+	crash();
+	open();
+	EXPECT_EQ(row("c"), c);
+	EXPECT_EQ(row("d"), d);
+	settle();
+	EXPECT_EQ(row("c"), c);
+}
+
+TEST_F(RowTest, RowsThatFitNoMoreAreDroppedAndSaidSo) {
+	command("U gone 198.18.0.50 4000 ft");
+	command("Ul{lab1} kept 198.18.0.50 4000 ft");
+	crash();
+	dp.stop();
+	settings.realms = "lab1 lab2";
+	load_config(&cfg, settings, folder.path);
+	dp.start(&cfg, now);
+	open();
+	EXPECT_EQ(session("gone"), nullptr);
+	ASSERT_NE(session("kept"), nullptr);
+	EXPECT_EQ(cfg.realm[session("kept")->leg[1].local.realm].name, std::string("lab1"));
+	EXPECT_EQ(ctl.stats.counter[STATS_nsess_destroyed], 1U);
+	settle();
+	EXPECT_EQ(dp.n_installed(), 2U);
+	crash();
+	open(); // the row is gone for good
+	EXPECT_EQ(ctl.stats.counter[STATS_nsess_destroyed], 1U);
+}
+
+class SmallStoreTest : public ControlTest {
+      protected:
+	SmallStoreTest() {
+		settings.media = "port_min = 20000; port_max = 60000; learning = \"compat\"; "
+				 "port_rest_ms = 0;";
+	}
+	void fill() {
+		std::string tag(6000, 't');
+		int n = 0;
+
+		while (command("Ul{lab1} c" + std::to_string(n) + " 198.18.0.50 4000 " + tag) !=
+			"E72")
+			ASSERT_LT(++n, 20000);
+	}
+};
+
+TEST_F(SmallStoreTest, FullStoreRefusesNewCallsAndKeepsTheRest) {
+	fill();
+	EXPECT_GE(ctl.stats.counter[STATS_store_full], 1U);
+	size_t n = session_index_count(&ctl.index);
+
+	for (int i = 0; i < 20; i++)
+		EXPECT_EQ(command("D c" + std::to_string(i) + " " + std::string(6000, 't')), "0");
+	EXPECT_NE(command("U other 198.18.0.50 4000 ft"), "E72");
+	settle();
+	crash();
+	open();
+	EXPECT_EQ(session_index_count(&ctl.index), n - 20 + 1);
+}
+
+// The commit itself fails: a reader holds every old page back.
+TEST_F(SmallStoreTest, FailedCommitUndoesTheTurnsNewCalls) {
+	struct job *job;
+	std::string tag(6000, 't');
+	std::string reply;
+	MDB_env *env;
+	MDB_txn *reader;
+	int n = 0;
+
+	ASSERT_EQ(mdb_env_create(&env), 0);
+	ASSERT_EQ(mdb_env_open(env, cfg.store_dir, MDB_RDONLY | MDB_NOTLS, 0), 0);
+	ASSERT_EQ(mdb_txn_begin(env, nullptr, MDB_RDONLY, &reader), 0);
+	do {
+		reply = command("Ul{lab1} c" + std::to_string(n++) + " 198.18.0.50 4000 " + tag);
+		ASSERT_LT(n, 20000);
+	} while (reply != "E72");
+	EXPECT_GE(ctl.stats.counter[STATS_store_full], 1U);
+	EXPECT_TRUE(store_has_room(ctl.store)); // it was not the rows
+	mdb_txn_abort(reader);
+	mdb_env_close(env);
+	settle();
+	EXPECT_EQ(command("Q c0 " + tag).substr(0, 3), "60 ");
+	job = execute("U other 198.18.0.50 4000 ft");
+	settle();
+	ASSERT_TRUE(replied(job));
+	EXPECT_NE(reply_of(job), "E72");
+	size_t n_live = session_index_count(&ctl.index);
+
+	crash();
+	open();
+	EXPECT_EQ(session_index_count(&ctl.index), n_live);
+}
+
+} // namespace
