@@ -7,7 +7,8 @@
 # Story: twenty calls talk. A controller sets up, queries and deletes further calls without a pause
 # while the control process is killed again and again. It never sees a refused datagram, every
 # reply is the right one, and every command took effect once: a D that ran twice would be answered
-# E50, a U that ran twice would leave a session. The talking calls lose no packet, and their Q
+# E50, a U that ran twice would leave a session. After each death the last D is sent once more with
+# its old cookie, and answered as before. The talking calls lose no packet, and their Q
 # agrees at the end.
 # Not covered: death at a chosen instruction (tests/crash).
 . "$(dirname "$0")/_init.sh"
@@ -55,9 +56,19 @@ def one_call(number):
     yield
     check(call.ask(f"Q {call.call_id} {call.tags}").split()[1:] == ["0"] * 4, "Q of a new call")
     yield
-    reply = ctl.command(f"D {call.call_id} {call.tags}")
+    last_delete[:] = f"delete{number}", f"D {call.call_id} {call.tags}"
+    reply = ctl.command_with_cookie(*last_delete)
     check(reply == "0", f"D was answered {reply}: it ran twice, or the call was lost")
     yield
+
+
+def repeat_last_delete():
+    """As a retransmission that a dead control answered already: the same reply, nothing done."""
+    cookie, command = last_delete
+    reply = ctl.command_with_cookie(cookie, command)
+    check(reply == "0", f"the repeated cookie of a D was answered {reply}: it ran twice")
+    reply = ctl.command(command)
+    check(reply == "E50", f"a new D of a deleted call was answered {reply}")
 
 
 def commands():
@@ -68,6 +79,7 @@ def commands():
 
 
 killed = set()
+last_delete = []
 
 
 def kill_again_and_again():
@@ -84,8 +96,12 @@ def kill_again_and_again():
 run = commands()
 killer = threading.Thread(target=kill_again_and_again, daemon=True)
 killer.start()
+seen = 0
 while killer.is_alive() or worker() in (None, *killed):
     next(run)
+    if len(killed) > seen and last_delete:
+        seen = len(killed)
+        repeat_last_delete()
 for step in range(100):
     next(run)
 while True:  # to the end of the call that is under way
