@@ -28,7 +28,7 @@ COMMON_SRC := counters.c endpoint.c log.c ring.c shm_region.c config.c config_sc
 	session_record.c
 
 DP_SRC := main.c eal.c port.c steering.c worker.c io.c parse.c addr_table.c flow.c \
-	flow_table.c relay.c learn.c latch.c rtp_stats.c rewrite.c handoff.c punt.c neighbour.c arp.c nd.c icmp.c command.c upkeep.c
+	flow_table.c relay.c learn.c latch.c rtp_stats.c rewrite.c handoff.c punt.c neighbour.c arp.c nd.c mld.c icmp.c command.c upkeep.c
 
 CONTROL_SRC := main.c supervisor.c passed_sockets.c command_socket.c privdrop.c loop.c listener.c \
 	datagram_socket.c stream_conn.c job.c retrans.c keyed_hash.c rtpp_lex.c rtpp_parse.c rtpp_media.c \
@@ -41,10 +41,10 @@ RRCTL_SRC := rrctl.c rrctl_out.c rrctl_region.c rrctl_store.c rrctl_status.c rrc
 	rrctl_stats.c rrctl_flow.c rrctl_session.c rrctl_config.c
 
 # Unit tests: a name here is tests/unit/test_NAME.cc; test_NAME_OBJ names what it links.
-UNIT_TESTS := counters endpoint log config rrctl ring region arp nd icmp steering neighbour rtpp_lex rtpp_parse rtpp_reply port_alloc retrans listener session commands realm_select store expiry resync dp_client
-UNIT_TESTS += learn parse flow_table rtp_stats
-STRESS_TESTS := ring region
-FUZZ_TARGETS := rtpp
+UNIT_TESTS := counters endpoint log config rrctl ring region arp nd mld icmp steering neighbour rtpp_lex rtpp_parse rtpp_reply port_alloc retrans listener session commands realm_select store expiry resync dp_client
+UNIT_TESTS += learn parse flow_table flow_read rtp_stats relay rewrite command
+STRESS_TESTS := ring region flow
+FUZZ_TARGETS := rtpp parse rtp dp_msg
 # Scripts: tests/golden/NAME, tests/packets/NAME.py, tests/smoke/NAME.sh, tests/crash/NAME.py.
 GOLDEN_TESTS := transcripts supervision
 PACKET_TESTS := relay drops learning slow_path workers hostile_region
@@ -66,6 +66,7 @@ test_ring_OBJ := common/ring.o
 test_region_OBJ := common/shm_region.o common/counters.o
 test_arp_OBJ := dpdk_app/arp.o
 test_nd_OBJ := dpdk_app/nd.o
+test_mld_OBJ := dpdk_app/mld.o
 test_icmp_OBJ := dpdk_app/icmp.o
 test_steering_OBJ := dpdk_app/steering.o
 test_steering_LIBS = $(DP_LIBS)
@@ -96,6 +97,18 @@ test_parse_OBJ := dpdk_app/parse.o dpdk_app/addr_table.o
 test_parse_LIBS = $(DP_LIBS)
 test_flow_table_OBJ := dpdk_app/flow_table.o dpdk_app/flow.o dpdk_app/addr_table.o
 test_rtp_stats_OBJ := dpdk_app/rtp_stats.o dpdk_app/addr_table.o common/flow_totals.o
+test_flow_read_OBJ := common/shm_region.o common/counters.o common/flow_totals.o dpdk_app/addr_table.o
+LEARNING_OBJ := dpdk_app/latch.o dpdk_app/learn.o dpdk_app/rtp_stats.o dpdk_app/command.o \
+	dpdk_app/flow.o
+test_relay_OBJ := dpdk_app/relay.o $(LEARNING_OBJ) dpdk_app/addr_table.o common/ring.o
+test_command_OBJ := $(LEARNING_OBJ) dpdk_app/addr_table.o common/ring.o common/flow_totals.o
+test_rewrite_OBJ := dpdk_app/rewrite.o dpdk_app/flow.o dpdk_app/addr_table.o
+test_rewrite_LIBS = $(DP_LIBS)
+# Frames before and after the relay, as scapy builds them.
+$(BUILD)/tests/rewrite_vectors.inc: tests/unit/make_vectors.py
+	@mkdir -p $(@D)
+	$(call say,GEN)$(PYTHON) $< $@
+$(BUILD)/obj/tests/unit/test_rewrite.o: $(BUILD)/tests/rewrite_vectors.inc
 
 test_realm_select_OBJ = $(CORE_OBJ)
 test_realm_select_LIBS = $(CORE_LIBS)
@@ -111,6 +124,17 @@ test_resync_OBJ = $(CORE_OBJ)
 test_resync_LIBS = $(CORE_LIBS)
 stress_ring_OBJ := common/ring.o
 stress_region_OBJ := common/shm_region.o common/counters.o
+stress_flow_OBJ = $(LEARNING_OBJ) dpdk_app/relay.o common/ring.o common/shm_region.o \
+	common/counters.o common/flow_totals.o
+stress_flow_CFLAGS = $(DPDK_CFLAGS)
+
+fuzz_parse_SRC := dpdk_app/parse.c dpdk_app/addr_table.c common/counters.c
+fuzz_parse_CFLAGS = $(DPDK_CFLAGS)
+fuzz_parse_LIBS = $(DP_LIBS)
+fuzz_rtp_SRC := dpdk_app/rtp_stats.c common/flow_totals.c
+fuzz_dp_msg_SRC := dpdk_app/command.c dpdk_app/flow.c dpdk_app/latch.c dpdk_app/learn.c \
+	dpdk_app/rtp_stats.c
+fuzz_dp_msg_CFLAGS = $(DPDK_CFLAGS)
 
 # ---- flags ---------------------------------------------------------------------------------------
 

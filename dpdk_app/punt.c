@@ -11,6 +11,7 @@
 
 #include "arp.h"
 #include "frame.h"
+#include "mld.h"
 #include "nd.h"
 
 #define POLL_MAX 256 // packets a turn of the main thread
@@ -122,6 +123,28 @@ static void nd_send(struct punt *punt, const struct local_addr *local,
 }
 
 static const struct rte_ether_addr broadcast = {{0xff, 0xff, 0xff, 0xff, 0xff, 0xff}};
+
+void punt_listen(struct punt *punt, uint32_t index) {
+	const struct local_addr *local = &punt->addrs->local[index];
+	struct frame_l2 l2 = {
+		.src = punt->ports->port[local->port].mac,
+		.vlan = local->vlan,
+		.ether_type = RTE_ETHER_TYPE_IPV6,
+	};
+	uint8_t group[16];
+	uint8_t *payload;
+	struct rte_mbuf *m;
+
+	if (local->family != RR_FAMILY_IPV6)
+		return;
+	mld_report_mac(&l2.dst);
+	nd_solicited_node(local->addr, group);
+	m = frame_new(punt, local->port, &l2, MLD_LEN, &payload);
+	if (!m)
+		return;
+	mld_report_write(payload, group);
+	inject(punt, local->port, m);
+}
 
 void punt_announce(struct punt *punt, uint32_t index) {
 	const struct local_addr *local = &punt->addrs->local[index];

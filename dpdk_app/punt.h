@@ -50,3 +50,6 @@ bool punt_probe(void *ctx, const struct neighbour_key *key, const struct rte_eth
 
 // Main: tell the link that local address `index` lives here.
 void punt_announce(struct punt *punt, uint32_t index);
+
+// Main: tell switches that the address's solicited-node group is wanted here. Nothing for IPv4.
+void punt_listen(struct punt *punt, uint32_t index);

@@ -6,11 +6,21 @@
 
 #include "atomic.h"
 #include "clock.h"
-#include "log.h"
+#include "mld.h"
 #include "worker.h"
 
-#define ANNOUNCE_INTERVAL_NS RR_NS_PER_S // RETRANS_TIMER, RFC 4861 10; RFC 5227 says 2 s
-#define ANNOUNCE_PACE 16 // addresses every 10 ms
+#define TOUR_PACE 16 // addresses every 10 ms
+
+// Announcements: MAX_NEIGHBOR_ADVERTISEMENT and RETRANS_TIMER, RFC 4861 10; RFC 5227 1.1 is less
+// eager.
+static const struct {
+	uint32_t n_rounds;
+	uint64_t interval_ns;
+	void (*say)(struct punt *, uint32_t index);
+} tours[UPKEEP_TOURS] = {
+	[UPKEEP_ANNOUNCE] = {3, RR_NS_PER_S, punt_announce},
+	[UPKEEP_LISTEN] = {UINT32_MAX, MLD_REPEAT_S *RR_NS_PER_S, punt_listen},
+};
 
 static void heartbeat(struct upkeep *u, uint64_t now_ns) {
 	rr_store_relaxed(&u->region->header->dp_heartbeat_ns, now_ns);
@@ -63,8 +73,9 @@ static void device_counters(struct upkeep *u, uint64_t now_ns RR_UNUSED) {
 static void links(struct upkeep *u, uint64_t now_ns) {
 	for (uint32_t p = 0; p < u->ports->n; p++)
 		if (port_link_watch(&u->ports->port[p]))
-			u->announce[p] = (struct upkeep_announce){
-				.n_rounds_left = ANNOUNCE_ROUNDS, .next_ns = now_ns};
+			for (uint32_t k = 0; k < UPKEEP_TOURS; k++)
+				u->tour[p][k] = (struct upkeep_tour){
+					.n_rounds_left = tours[k].n_rounds, .next_ns = now_ns};
 }
 
 int upkeep_ports_start(struct upkeep *u) {
@@ -98,28 +109,30 @@ static void held_ports(struct upkeep *u, uint64_t now_ns RR_UNUSED) {
 }
 
 // A few addresses at a time, so that a large pool does not flood the link.
-static void announce_some(struct upkeep *u, uint32_t port, uint64_t now_ns) {
-	struct upkeep_announce *a = &u->announce[port];
+static void tour_go_on(
+	struct upkeep *u, uint32_t port, enum upkeep_tour_kind kind, uint64_t now_ns) {
+	struct upkeep_tour *t = &u->tour[port][kind];
 	uint32_t n = 0;
 
-	while (a->index < u->cfg->n_addrs && n < ANNOUNCE_PACE) {
-		if (u->cfg->addr[a->index].port == port) {
-			punt_announce(u->punt, a->index);
+	while (t->index < u->cfg->n_addrs && n < TOUR_PACE) {
+		if (u->cfg->addr[t->index].port == port) {
+			tours[kind].say(u->punt, t->index);
 			n++;
 		}
-		a->index++;
+		t->index++;
 	}
-	if (a->index < u->cfg->n_addrs)
+	if (t->index < u->cfg->n_addrs)
 		return;
-	a->index = 0;
-	a->n_rounds_left--;
-	a->next_ns = now_ns + ANNOUNCE_INTERVAL_NS;
+	t->index = 0;
+	t->n_rounds_left--;
+	t->next_ns = now_ns + tours[kind].interval_ns;
 }
 
-static void announcements(struct upkeep *u, uint64_t now_ns) {
+static void tours_go_on(struct upkeep *u, uint64_t now_ns) {
 	for (uint32_t p = 0; p < u->ports->n; p++)
-		if (u->announce[p].n_rounds_left > 0 && now_ns >= u->announce[p].next_ns)
-			announce_some(u, p, now_ns);
+		for (uint32_t k = 0; k < UPKEEP_TOURS; k++)
+			if (u->tour[p][k].n_rounds_left > 0 && now_ns >= u->tour[p][k].next_ns)
+				tour_go_on(u, p, (enum upkeep_tour_kind)k, now_ns);
 }
 
 static const struct {
@@ -129,7 +142,7 @@ static const struct {
 	{50 * RR_NS_PER_MS, heartbeat},
 	{20 * RR_NS_PER_MS, held_ports},
 	{100 * RR_NS_PER_MS, links},
-	{10 * RR_NS_PER_MS, announcements},
+	{10 * RR_NS_PER_MS, tours_go_on},
 	{20 * RR_NS_PER_MS, next_hops},
 	{250 * RR_NS_PER_MS, device_counters},
 };

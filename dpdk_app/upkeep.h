@@ -10,8 +10,6 @@
 #include "punt.h"
 #include "shm_region.h"
 
-#define ANNOUNCE_ROUNDS 3 // MAX_NEIGHBOR_ADVERTISEMENT, RFC 4861 10; ANNOUNCE_NUM + 1, RFC 5227 1.1
-
 struct worker;
 
 // Counters of a device as read last; what they grew by goes to the region.
@@ -22,11 +20,17 @@ struct upkeep_device {
 	uint64_t n_tx_errors;
 };
 
-// Announcements of one port's addresses: `index` goes through all local addresses, `round` times.
-struct upkeep_announce {
+// Something is said for each of a port's addresses, a few at a time, round after round.
+struct upkeep_tour {
 	uint32_t n_rounds_left;
-	uint32_t index;
+	uint32_t index; // of the next local address
 	uint64_t next_ns;
+};
+
+enum upkeep_tour_kind {
+	UPKEEP_ANNOUNCE, // gratuitous ARP, unsolicited NA
+	UPKEEP_LISTEN, // multicast listener reports
+	UPKEEP_TOURS
 };
 
 struct upkeep {
@@ -40,7 +44,7 @@ struct upkeep {
 	uint64_t seen_turns[RR_MAX_WORKERS];
 	uint64_t due_ns[8]; // by row of the table in upkeep.c
 	struct upkeep_device device[RR_MAX_PORTS];
-	struct upkeep_announce announce[RR_MAX_PORTS];
+	struct upkeep_tour tour[RR_MAX_PORTS][UPKEEP_TOURS];
 };
 
 // Start the ports that are not held, and mark the others in the region's header. Returns 0 or a
