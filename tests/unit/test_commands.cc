@@ -4,7 +4,7 @@
 //
 // Not here: parsing errors (test_rtpp_parse.cc), tags and legs (test_session.cc), addresses
 // (test_realm_select.cc).
-#include <regex>
+#include <regex.h>
 
 #include "control_fixture.h"
 
@@ -20,11 +20,19 @@ class CommandTest : public ControlTest {
 		command("L " + id + " 198.18.0.60 5000 ft tt");
 		return reply;
 	}
+	static bool matches(const std::string &text, const std::string &pattern) {
+		regex_t re;
+		int ret = regcomp(&re, ("^(" + pattern + ")$").c_str(), REG_EXTENDED | REG_NOSUB);
+
+		EXPECT_EQ(ret, 0) << pattern;
+		ret = regexec(&re, text.c_str(), 0, nullptr, 0);
+		regfree(&re);
+		return ret == 0;
+	}
 	void expect(const std::string &text, const std::string &pattern) {
 		std::string reply = command(text);
 
-		EXPECT_TRUE(std::regex_match(reply, std::regex(pattern)))
-			<< text << " -> " << reply;
+		EXPECT_TRUE(matches(reply, pattern)) << text << " -> " << reply;
 	}
 	// Past the deadline of what is outstanding.
 	void time_out() {
@@ -38,17 +46,17 @@ class CommandTest : public ControlTest {
 	}
 };
 
-const char port_main[] = "20\\d\\d[02468] 198\\.18\\.0\\.1";
+const char port_main[] = "20[0-9][0-9][02468] 198\\.18\\.0\\.1";
 
 // ---- replies
 // -------------------------------------------------------------------------------------
 
 TEST_F(CommandTest, PortTupleShowsTheAddressAsItsRealmSays) {
 	expect("U a 198.18.0.50 4000 ft", port_main);
-	expect("Ul{lab2} b 198.18.0.50 4000 ft", "20\\d{3} 203\\.0\\.113\\.7");
-	expect("U6l{lab6} d 2001:db8::5 4000 ft", "20\\d{3} 2001:db8:6::1 6");
-	expect("Ul{hidden} e 198.18.0.50 4000 ft", "20\\d{3}");
-	expect("L6l{lab6} a 2001:db8::5 4000 ft tt", "20\\d{3} 2001:db8:6::1 6");
+	expect("Ul{lab2} b 198.18.0.50 4000 ft", "20[0-9]{3} 203\\.0\\.113\\.7");
+	expect("U6l{lab6} d 2001:db8::5 4000 ft", "20[0-9]{3} 2001:db8:6::1 6");
+	expect("Ul{hidden} e 198.18.0.50 4000 ft", "20[0-9]{3}");
+	expect("L6l{lab6} a 2001:db8::5 4000 ft tt", "20[0-9]{3} 2001:db8:6::1 6");
 }
 
 TEST_F(CommandTest, PoolAddressesAreUsedInTurn) {
@@ -278,7 +286,7 @@ TEST_F(CommandTest, TosIsRememberedAndRefusedOnIpv6) {
 	for (const struct rr_request &q : take_seen())
 		seen = seen || (q.slot == slot(session("c"), SESSION_CALLER, 0) && q.tos == 96);
 	EXPECT_TRUE(seen);
-	expect("U6l{lab6} d 2001:db8::5 4000 ft && S tos=96", "\\d+ 2001:db8:6::1 6 && -1");
+	expect("U6l{lab6} d 2001:db8::5 4000 ft && S tos=96", "[0-9]+ 2001:db8:6::1 6 && -1");
 }
 
 TEST_F(CommandTest, DirectionTurnsAfterALookup) {
