@@ -280,11 +280,12 @@ TEST_F(Neighbour, AnswerNobodyAskedForIsNotBelieved) {
 TEST_F(Neighbour, QuestionThatWasNotSentIsNoQuestion) {
 	port_started = false;
 	find(0, v4(0, 50));
-	advance(30 * S);
+	tick();
 	EXPECT_FALSE(answer(0, v4(0, 50), 50));
+	advance(30 * S);
 	port_started = true;
 	now += 100 * MS;
-	EXPECT_EQ(1u, tick_for(v4(0, 50)).size());
+	EXPECT_EQ(1u, tick_for(v4(0, 50)).size()); // no pause has grown meanwhile
 	EXPECT_TRUE(answer(0, v4(0, 50), 50));
 }
 
