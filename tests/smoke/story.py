@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""What the Python parts of smoke tests share: a standing lab, calls in it, and packets to and fro."""
+"""What the Python parts of smoke tests share: a standing lab, its calls, packets to and fro."""
 
 import os
 import subprocess
@@ -66,6 +66,19 @@ class Talker:
             check(got[0] == packet, f"packet {self.index} to {dest} arrived altered")
             check(got[1:3] == came_from, f"packet came from {got[1:3]}, announced {came_from}")
             time.sleep(PACKET_S)
+
+
+    def reach(self, dest, listener, seconds=20.0):
+        """Sends until something arrives: the relay may still be asking for the next hop."""
+        deadline = time.monotonic() + seconds
+        while time.monotonic() < deadline:
+            self.send(dest)
+            if receive_within(listener, 0.05):
+                break
+        else:
+            raise AssertionError(f"nothing sent to {dest} arrived within {seconds} s")
+        while receive_within(listener, SILENCE_S):
+            pass  # what was under way
 
 
 class Talk:
