@@ -54,8 +54,8 @@ int rr_region_lock(const char *run_dir, enum rr_lock role, int *holder);
 // Dataplane: adopt the region at `path` when its layout, boot and address directory fit the
 // configuration (*adopted = true), else put a fresh, populated one in its place (by rename, so that
 // those who mapped the old one keep it). Raises dp_generation. Returns 0 or a negative errno.
-int rr_region_create(struct rr_region *r, const struct rr_config *cfg, const char *path,
-	bool *adopted);
+int rr_region_create(
+	struct rr_region *r, const struct rr_config *cfg, const char *path, bool *adopted);
 
 // Control and rrctl: map an existing region. rrctl may map read-only. Returns 0, -ENOENT, -EPROTO
 // (no region or another layout), -ESTALE (another boot), or another negative errno.
@@ -89,8 +89,8 @@ static inline uint32_t rr_port_bucket(uint32_t port) {
 
 // Copy a flow consistently. Returns 0, or -EAGAIN when it kept changing or is torn; the copies
 // then hold the last attempt.
-int rr_flow_read(const struct rr_region *r, uint32_t slot, struct rr_flow *flow,
-	struct rr_flow_cold *cold);
+int rr_flow_read(
+	const struct rr_region *r, uint32_t slot, struct rr_flow *flow, struct rr_flow_cold *cold);
 
 // The owner's half of the same: every change of a flow or its cold entry stands between the two.
 static inline void rr_flow_write_begin(struct rr_flow *f) {

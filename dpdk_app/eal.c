@@ -72,10 +72,10 @@ static bool any_arg_begins(
 	return false;
 }
 
-// Memory stays private to this process, without a socket or a file, unless a memif peer maps it or a
-// secondary process was asked for with --proc-type.
-static void memory_args(struct eal_args *args, const struct rr_config *cfg, bool hugepages,
-	bool secondaries) {
+// Memory stays private to this process, without a socket or a file, unless a memif peer maps it or
+// a secondary process was asked for with --proc-type.
+static void memory_args(
+	struct eal_args *args, const struct rr_config *cfg, bool hugepages, bool secondaries) {
 	if (any_device_begins(cfg, "net_memif"))
 		arg_add(args, "--single-file-segments");
 	else if (!secondaries)
