@@ -293,6 +293,17 @@ static void isolation_report(const struct rr_config *cfg) {
 	}
 }
 
+static void sharing_report(const struct rr_config *cfg) {
+	if (!eal_cores_shared(cfg))
+		return;
+	if (cfg->poll == RR_POLL_BUSY)
+		rr_warn("eal", "two threads share a core and poll = busy: each waits for the "
+			       "other's time slice; use poll = adaptive");
+	else
+		rr_warn("eal", "two threads share a core: each adds delay to the other's packets; "
+			       "give main_core and every worker a core of their own");
+}
+
 static int core_check(const cpu_set_t *allowed, uint32_t core, const char *who) {
 	if (core < CPU_SETSIZE && CPU_ISSET(core, allowed))
 		return 0;
@@ -309,9 +320,8 @@ static int cores_check(const struct rr_config *cfg) {
 	ret = core_check(&allowed, cfg->main_core, "main_core");
 	for (uint32_t w = 0; ret == 0 && w < cfg->n_workers; w++)
 		ret = core_check(&allowed, cfg->worker_core[w], "cores");
-	if (ret == 0 && cfg->poll == RR_POLL_BUSY && eal_cores_shared(cfg))
-		rr_warn("eal", "two threads share a core and poll = busy: each waits for the "
-			       "other's time slice; use poll = adaptive");
+	if (ret == 0)
+		sharing_report(cfg);
 	return ret;
 }
 
