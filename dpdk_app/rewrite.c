@@ -126,15 +126,30 @@ static void checksum_store(uint8_t *udp, uint16_t checksum) {
 	memcpy(udp + UDP_CHECKSUM_OFFSET, &checksum, sizeof(checksum));
 }
 
+// Sum of everything behind `offset`, which lies in the first buffer. Of a buffer that begins at an
+// odd byte the two halves of each word change places. rte_raw_cksum_mbuf loses a carry there.
+static uint32_t chain_sum(const struct rte_mbuf *m, uint32_t offset) {
+	uint64_t sum = 0;
+	bool odd = false;
+
+	for (; m; m = m->next) {
+		uint32_t len = m->data_len - offset;
+		uint16_t part = rte_raw_cksum(rte_pktmbuf_mtod_offset(m, void *, offset), len);
+
+		sum += odd ? rte_bswap16(part) : part;
+		odd ^= len & 1;
+		offset = 0;
+	}
+	return fold(sum);
+}
+
 static void checksum_compute(struct rte_mbuf *m, const struct local_addr *from) {
 	uint32_t offset = rewrite_len(from);
 	uint8_t *udp = rte_pktmbuf_mtod_offset(m, uint8_t *, offset);
-	uint16_t sum = 0;
+	uint64_t sum = (uint64_t)chain_sum(m, offset) + pseudo_sum(udp, from->family);
+	uint16_t checksum = (uint16_t)~fold(sum);
 
-	// Fails only when the lengths contradict each other, which parse has made impossible.
-	(void)rte_raw_cksum_mbuf(m, offset, m->pkt_len - offset, &sum);
-	sum = (uint16_t)~fold((uint64_t)sum + pseudo_sum(udp, from->family));
-	checksum_store(udp, sum != 0 ? sum : UINT16_MAX);
+	checksum_store(udp, checksum != 0 ? checksum : UINT16_MAX);
 }
 
 // The device adds the sum over header and payload to that of the pseudo header, which it finds in

@@ -7,6 +7,7 @@
 // Media ports 20000..20099. Packets are mbufs that no pool knows: nothing here may free them.
 #pragma once
 
+#include <algorithm>
 #include <cstdlib>
 #include <cstring>
 #include <string>
@@ -204,9 +205,10 @@ struct World {
 typedef std::vector<uint8_t> Bytes;
 
 inline Bytes operator+(const Bytes &a, const Bytes &b) {
-	Bytes both(a);
+	Bytes both(a.size() + b.size());
 
-	both.insert(both.end(), b.begin(), b.end());
+	std::copy(a.begin(), a.end(), both.begin());
+	std::copy(b.begin(), b.end(), both.begin() + (ptrdiff_t)a.size());
 	return both;
 }
 
