@@ -17,7 +17,7 @@ range() { # ADDRESSES in order
 device() { # INTERFACE INDEX N_WORKERS
 	case $LAB_IO in
 	af_xdp) echo "net_af_xdp$2,iface=$1,start_queue=0,queue_count=$3,busy_budget=0" ;;
-	af_packet) echo "net_af_packet$2,iface=$1,qpairs=$3" ;;
+	af_packet) echo "net_af_packet$2,iface=$1,qpairs=$3,framecnt=4096,blocksz=65536" ;;
 	esac
 }
 
