@@ -239,6 +239,13 @@ class FrameDrops(stories.Stories):
             self.drop(
                 run, "drop_udp_short", IPv6(src=STRANGER6, dst=EXT.pool(6), nh=17) / Raw(b"x" * n)
             )
+        # Ethernet padding does not make up for what is missing
+        for packet in (
+            IP(src=STRANGER, dst=EXT.pool(4), proto=17) / Raw(b"x" * 7),
+            IPv6(src=STRANGER6, dst=EXT.pool(6), nh=17) / Raw(b"x" * 7),
+        ):
+            padded = bytes(EXT.ether() / packet).ljust(90, b"\0")
+            run.send("outer", padded, drop="drop_udp_short")
         yield
 
     def test_drop_udp_length(self, run):
@@ -248,9 +255,10 @@ class FrameDrops(stories.Stories):
                 wrong[UDP].len = length
                 self.drop(run, "drop_udp_length", wrong)
         # Ethernet padding is no part of the datagram
-        padded = udp4(payload=b"")
-        padded[UDP].len = 9
-        self.drop(run, "drop_udp_length", padded / Raw(b""))
+        for packet in (udp4(payload=b""), udp6(payload=b"")):
+            packet[UDP].len = 9
+            padded = bytes(EXT.ether() / packet).ljust(90, b"\0")
+            run.send("outer", padded, drop="drop_udp_length")
         yield
 
     def test_drop_udp_no_checksum(self, run):
