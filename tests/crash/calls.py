@@ -121,7 +121,9 @@ class Party:
 
     def told(self, local):
         """The relay's address for this party, out of a reply."""
-        if local != self.relay:
+        if self.relay is None:
+            self.relay = local
+        elif local != self.relay:
             self.former = self.relay, [d.next_index for d in self.call.towards(self)]
             self.relay = local
 
