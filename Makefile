@@ -167,7 +167,7 @@ PROGRAMS := $(BUILD)/rtprelay-dp $(BUILD)/rtprelayd $(BUILD)/rrctl
 CRASH_PROGRAMS := $(BUILD)/crash/rtprelay-dp $(BUILD)/crash/rtprelayd
 
 .PHONY: all help deps run check test smoke packets stress crash fuzz lint format debug clean unit \
-	golden crash-programs corpus
+	golden crash-programs corpus check-build stress-build smoke-build crash-build fuzz-build lint-build
 .DEFAULT_GOAL := all
 
 all: $(PROGRAMS)
@@ -282,6 +282,14 @@ $(BUILD)/tests/layout_dump: $(BUILD)/obj/tests/packets/layout_dump.o $(BUILD)/ob
 packets: $(PROGRAMS) $(BUILD)/tests/layout_dump
 	@for t in $(PACKET_TESTS); do \
 		BUILD=$(BUILD) tests/run packets/$$t $(PYTHON) tests/packets/$$t.py || exit 1; done
+
+# What the tests of a variant need, to be built with -j before they run one by one.
+check-build: $(PROGRAMS) $(UNIT_BIN) $(if $(SANITIZE),,$(FUZZ_BIN))
+stress-build: $(STRESS_BIN)
+smoke-build: $(PROGRAMS)
+crash-build: $(PROGRAMS) $(CRASH_PROGRAMS)
+fuzz-build: $(FUZZ_BIN)
+lint-build:
 
 check: unit golden packets $(if $(SANITIZE),,corpus)
 
