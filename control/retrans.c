@@ -136,8 +136,10 @@ static int entry_answer(struct retrans *r, struct retrans_entry *e, struct slice
 	return 0;
 }
 
+// What was received in the future, before a reboot that is, is past its life by unsigned
+// arithmetic.
 static bool past_life(uint64_t received_ns, uint64_t now_ns) {
-	return received_ns > now_ns || now_ns - received_ns > RETRANS_LIFE_NS;
+	return now_ns - received_ns > RETRANS_LIFE_NS;
 }
 
 enum retrans_verdict retrans_begin(

@@ -64,8 +64,6 @@ enum rtpp_error rtpp_lex(struct rtpp_line *line, struct slice text) {
 
 void rtpp_lex_cookie(struct slice datagram, struct slice *cookie, struct slice *rest) {
 	*rest = datagram;
-	if (datagram.len == 0 || !next_token(rest, cookie)) {
+	if (!next_token(rest, cookie))
 		*cookie = (struct slice){NULL, 0};
-		rest->len = 0;
-	}
 }

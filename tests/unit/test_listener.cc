@@ -175,6 +175,13 @@ class Listener : public ::testing::Test {
 		}
 		return true;
 	}
+	// Enough to see all that has happened already.
+	void turn_a_few_times() {
+		for (int i = 0; i < 10; i++) {
+			event_base_loop(base, EVLOOP_ONCE | EVLOOP_NONBLOCK);
+			listener_flush(set);
+		}
+	}
 	// Everything the client gets until it holds `want` bytes.
 	std::string hear(Client &client, size_t want) {
 		std::string all;
@@ -364,10 +371,7 @@ TEST_F(Listener, ManyCommandsUnderWayWaitInTheKernel) {
 	}
 	size_t held = waiting.size();
 	client->say("last V");
-	for (int i = 0; i < 10; i++) {
-		event_base_loop(base, EVLOOP_ONCE | EVLOOP_NONBLOCK);
-		listener_flush(set);
-	}
+	turn_a_few_times();
 	EXPECT_EQ(executed.size(), held);
 	for (struct job *job : waiting)
 		finish(job);
@@ -525,7 +529,7 @@ TEST_F(Listener, EndOfTheStreamDiscardsAnUnfinishedLine) {
 	client->say("w1\nV\nunfinished");
 	shutdown(client->fd, SHUT_WR);
 	ASSERT_TRUE(turn_until([&] { return executed.size() == 2; }));
-	listener_flush(set);
+	turn_a_few_times();
 	EXPECT_EQ(client->take(), "");
 	EXPECT_FALSE(client->closed);
 	finish(waiting[0]);
@@ -543,10 +547,7 @@ TEST_F(Listener, CommandsUnderWayAreBounded) {
 		lines += "w\n";
 	client->say(lines);
 	ASSERT_TRUE(turn_until([&] { return waiting.size() == 64; }));
-	for (int i = 0; i < 10; i++) {
-		event_base_loop(base, EVLOOP_ONCE | EVLOOP_NONBLOCK);
-		listener_flush(set);
-	}
+	turn_a_few_times();
 	EXPECT_EQ(waiting.size(), 64u);
 	std::string all;
 	EXPECT_TRUE(turn_until([&] {
@@ -584,10 +585,7 @@ TEST_F(Listener, GoneClientLeavesAZombieUntilItsJobsAreBack) {
 	finish(waiting[1]); // finished before its turn, never sent
 	waiting.pop_back();
 	client->hang_up();
-	for (int i = 0; i < 5; i++) {
-		event_base_loop(base, EVLOOP_ONCE | EVLOOP_NONBLOCK);
-		listener_flush(set);
-	}
+	turn_a_few_times();
 	finish(waiting[0]);
 	waiting.clear();
 	listener_flush(set);

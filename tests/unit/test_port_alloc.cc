@@ -168,6 +168,26 @@ TEST_F(PortAlloc, EveryFillLevelGivesUniformPorts) {
 	}
 }
 
+static uint32_t from_script(void *arg) {
+	auto *script = static_cast<std::vector<uint32_t> *>(arg);
+	uint32_t value = script->back();
+
+	script->pop_back();
+	return value;
+}
+
+TEST_F(PortAlloc, DrawThatWouldFavourAPairIsRepeated) {
+	// 2^32 is no multiple of 3: one of its values has to go, or the first pair gets it.
+	std::vector<uint32_t> script = {UINT32_MAX, 0};
+
+	params.port_max = 20005;
+	params.random32 = from_script;
+	params.random_arg = &script;
+	make();
+	EXPECT_EQ(take(), 20004);
+	EXPECT_TRUE(script.empty());
+}
+
 TEST_F(PortAlloc, KernelRandomnessIsTheDefault) {
 	params.random32 = nullptr;
 	make();
@@ -400,6 +420,18 @@ TEST_F(PortAlloc, SequentialFindsALonePairAnywhere) {
 		release(port);
 		EXPECT_EQ(take(), port);
 	}
+}
+
+TEST_F(PortAlloc, SequentialStepsOverFullStretchesToAFreeOne) {
+	params.sequential = true;
+	params.port_min = 0;
+	params.port_max = 65535;
+	make();
+	for (uint16_t port = 0; port < 9000; port += 2) {
+		EXPECT_EQ(port_alloc_take_specific(pa, 0, port), 0);
+	}
+	EXPECT_EQ(take(), 9000);
+	EXPECT_EQ(take(), 9002);
 }
 
 // ---- against a model

@@ -173,7 +173,8 @@ TEST_F(Retrans, MemoryIsBounded) {
 	uint64_t n = RETRANS_MAX_BYTES / 1000;
 
 	for (uint64_t i = 0; i < n; i++) {
-		snprintf(&cookie[0], 20, "%019llu", (unsigned long long)i);
+		std::string number = std::to_string(i);
+		cookie.replace(0, number.size() + 1, number + "_");
 		ASSERT_EQ(put(cookie, reply, now_ns), 0);
 	}
 	EXPECT_LE(stats().n_bytes, RETRANS_MAX_BYTES);
