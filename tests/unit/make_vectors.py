@@ -98,9 +98,9 @@ def pseudo_checksum(local, payload):
     src, dst = LOCAL[local][0], REMOTE[local][0]
     length = 8 + len(payload)
     if is_v6(local):
-        data = bytes(IPv6(src=src, dst=dst))[8:40] + length.to_bytes(4, "big") + bytes([0, 0, 0, 17])
+        data = bytes(IPv6(src=src, dst=dst))[8:40] + length.to_bytes(4, "big") + b"\0\0\0\x11"
     else:
-        data = bytes(IP(src=src, dst=dst))[12:20] + bytes([0, 17]) + length.to_bytes(2, "big")
+        data = bytes(IP(src=src, dst=dst))[12:20] + b"\0\x11" + length.to_bytes(2, "big")
     total = sum(int.from_bytes(data[i:i + 2], "big") for i in range(0, len(data), 2))
     while total >> 16:
         total = (total & 0xffff) + (total >> 16)

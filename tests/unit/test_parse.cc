@@ -44,7 +44,7 @@ class Parse : public testing::Test {
 	int run(const Bytes &bytes, uint8_t port = EXT_PORT) {
 		std::unique_ptr<uint8_t[]> exact(new uint8_t[bytes.size()]);
 
-		memcpy(exact.get(), bytes.data(), bytes.size());
+		std::copy(bytes.begin(), bytes.end(), exact.get());
 		frame.data = exact.get();
 		frame.n_contiguous = first_buffer != 0 ? first_buffer : (uint32_t)bytes.size();
 		frame.len = (uint32_t)bytes.size();
