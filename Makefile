@@ -33,7 +33,7 @@ DP_SRC := main.c eal.c port.c steering.c worker.c io.c parse.c addr_table.c flow
 CONTROL_SRC := main.c supervisor.c passed_sockets.c command_socket.c privdrop.c loop.c listener.c \
 	datagram_socket.c stream_conn.c job.c retrans.c keyed_hash.c rtpp_lex.c rtpp_parse.c rtpp_media.c \
 	rtpp_reply.c capabilities.c port_alloc.c control.c command.c session.c session_index.c \
-	session_match.c session_flow.c session_media.c session_store.c realm_select.c \
+	session_match.c session_change.c session_flow.c session_media.c session_store.c realm_select.c \
 	cmd_update.c cmd_lookup.c cmd_delete.c cmd_query.c cmd_info.c cmd_stats.c cmd_media.c \
 	subcommand.c dp_client.c store.c resync.c expiry.c stats.c
 
@@ -41,7 +41,7 @@ RRCTL_SRC := rrctl.c rrctl_out.c rrctl_region.c rrctl_store.c rrctl_status.c rrc
 	rrctl_stats.c rrctl_flow.c rrctl_session.c rrctl_config.c
 
 # Unit tests: a name here is tests/unit/test_NAME.cc; test_NAME_OBJ names what it links.
-UNIT_TESTS := counters endpoint log config rrctl ring region arp nd mld icmp steering neighbour rtpp_lex rtpp_parse rtpp_reply port_alloc retrans listener session commands realm_select store expiry resync dp_client
+UNIT_TESTS := counters endpoint log config rrctl ring region arp nd mld icmp steering neighbour rtpp_lex rtpp_parse rtpp_reply port_alloc retrans listener session session_change commands realm_select store expiry resync dp_client
 UNIT_TESTS += learn parse flow_table flow_read rtp_stats relay rewrite command
 STRESS_TESTS := ring region flow
 FUZZ_TARGETS := rtpp parse rtp dp_msg
@@ -50,7 +50,7 @@ GOLDEN_TESTS := transcripts supervision
 PACKET_TESTS := relay drops learning slow_path workers hostile_region
 SMOKE_TESTS := call_test families_test many_calls_test reinvite_test spoof_test ttl_test \
 	control_restart_test dataplane_restart_test second_instance_test
-CRASH_TESTS :=
+CRASH_TESTS := model_test crash_points random_kills
 
 test_counters_OBJ := common/counters.o
 test_endpoint_OBJ := common/endpoint.o
@@ -122,6 +122,8 @@ test_dp_client_OBJ = $(CORE_OBJ)
 test_dp_client_LIBS = $(CORE_LIBS)
 test_resync_OBJ = $(CORE_OBJ)
 test_resync_LIBS = $(CORE_LIBS)
+test_session_change_OBJ = $(CORE_OBJ)
+test_session_change_LIBS = $(CORE_LIBS)
 stress_ring_OBJ := common/ring.o
 stress_region_OBJ := common/shm_region.o common/counters.o
 stress_flow_OBJ = $(LEARNING_OBJ) dpdk_app/relay.o common/ring.o common/shm_region.o \

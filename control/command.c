@@ -5,6 +5,7 @@
 
 #include "job.h"
 #include "rtpp_parse.h"
+#include "session_change.h"
 #include "session_match.h"
 
 struct verb {
@@ -41,51 +42,48 @@ void exec_changes(struct exec *x) {
 	x->ctl->commit_wanted = true;
 }
 
-// ---- failure
-// -------------------------------------------------------------------------------------
+enum rtpp_error exec_open_change(struct exec *x, struct session *s, bool is_new) {
+	if (x->job->change)
+		return RTPP_OK;
+	return session_change_open(s, is_new, &x->job->change) == 0 ? RTPP_OK : RTPP_E_NO_MEMORY;
+}
 
-static void reply_error(struct job *job, enum rtpp_error error) {
+// ---- acknowledged or not
+
+static void reply_error(struct control *ctl, struct job *job, bool is_new) {
+	enum rtpp_error error = is_new ? RTPP_E_NO_PORT_NEW : RTPP_E_NO_PORT_LEG;
 	struct rtpp_reply reply;
 
 	rtpp_reply_begin(&reply, job->reply, job->cookie);
 	rtpp_reply_error(&reply, error);
 	job->reply_len = (uint32_t)rtpp_reply_end(&reply, error);
 	job->error = true;
-	stats_add(&job->control->stats, STATS_dp_silent, 1);
+	stats_add(&ctl->stats, STATS_dp_silent, 1);
 }
 
-static void undo_nothing(struct job *job) {
-	reply_error(job, RTPP_E_NO_PORT_LEG);
+bool command_fail(struct control *ctl, struct job *job) {
+	bool is_new;
+
+	if (!job->change)
+		return false;
+	is_new = job->change->is_new;
+	session_change_undo(ctl, job->change);
+	job->change = NULL;
+	reply_error(ctl, job, is_new);
+	return true;
 }
 
-static void undo_new_leg(struct job *job) {
-	struct session *s = session_index_id(&job->control->index, job->undo_session);
+bool command_succeed(struct control *ctl, struct job *job) {
+	bool is_new, holds;
 
-	if (s && s->state == SESSION_LIVE)
-		session_drop_leg(job->control, s, SESSION_CALLER);
-	reply_error(job, RTPP_E_NO_PORT_LEG);
-}
-
-static void undo_new_session(struct job *job) {
-	struct session *s = session_index_id(&job->control->index, job->undo_session);
-
-	if (s)
-		session_end(job->control, s, NULL);
-	reply_error(job, RTPP_E_NO_PORT_NEW);
-}
-
-void exec_on_failure(struct exec *x, enum exec_undo undo, uint64_t session_id) {
-	static void (*const undos[])(struct job * job) = {
-		[UNDO_ERROR] = undo_nothing,
-		[UNDO_NEW_LEG] = undo_new_leg,
-		[UNDO_NEW_SESSION] = undo_new_session,
-	};
-	struct job *job = x->job;
-
-	if (job->undo == undo_new_session || (job->undo == undo_new_leg && undo == UNDO_ERROR))
-		return;
-	job->undo = undos[undo];
-	job->undo_session = session_id;
+	if (!job->change)
+		return true;
+	is_new = job->change->is_new;
+	holds = session_change_close(ctl, job->change);
+	job->change = NULL;
+	if (!holds)
+		reply_error(ctl, job, is_new);
+	return holds;
 }
 
 // ---- execution
@@ -98,7 +96,6 @@ void command_execute(struct control *ctl, struct job *job) {
 	struct exec x = {.ctl = ctl, .job = job, .cmd = &cmd, .reply = &reply};
 	enum rtpp_error error;
 
-	job->control = ctl;
 	ctl->commit_wanted = true;
 	stats_add(&ctl->stats, STATS_ncmds_rcvd, 1);
 	rtpp_reply_begin(&reply, job->reply, job->cookie);

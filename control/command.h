@@ -43,14 +43,15 @@ struct session_match exec_match(const struct exec *x);
 // The command changes something: its reply is stored with the effect.
 void exec_changes(struct exec *x);
 
-// Submitting failed, or may still fail: what becomes of the reply.
-enum exec_undo {
-	UNDO_ERROR, // E71; the truth stays and is brought over by a resync
-	UNDO_NEW_LEG, // E71; leg 1's ports are taken back
-	UNDO_NEW_SESSION, // E72; the session ends
-};
-// The stronger one of several stands.
-void exec_on_failure(struct exec *x, enum exec_undo undo, uint64_t session_id);
+// The command is about to change a session, or has made it: undone when the dataplane does not go
+// along. Returns RTPP_OK or RTPP_E_NO_MEMORY.
+enum rtpp_error exec_open_change(struct exec *x, struct session *s, bool is_new);
+
+// The dataplane did not go along: undo the job's change and say so in its reply. Returns false when
+// there was nothing to undo and the reply stands.
+bool command_fail(struct control *ctl, struct job *job);
+// It did. Returns false when the reply had to be made an error, because an earlier change failed.
+bool command_succeed(struct control *ctl, struct job *job);
 
 // Delete by tags; protocol reference 7.3. Returns false when no session matched.
 bool delete_by_tags(

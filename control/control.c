@@ -14,14 +14,17 @@
 #include <unistd.h>
 
 #include "clock.h"
+#include "command.h"
 #include "crash_point.h"
 #include "log.h"
 #include "port_alloc.h"
 #include "retrans.h"
+#include "session_change.h"
 #include "session_flow.h"
 #include "session_store.h"
 #include "store.h"
 
+#define READER_CHECK_S 60
 #define BOOT_ID_PATH "/proc/sys/kernel/random/boot_id"
 
 static struct rr_log_limit store_limit = {.burst = 1};
@@ -35,24 +38,17 @@ static void finish(struct control *ctl, struct job *job) {
 	job_reply(job);
 }
 
-// Returns whether there was something to undo: the new reply must be committed before it leaves.
-static bool undo(struct control *ctl, struct job *job) {
-	void (*undo_effect)(struct job * job) = job->undo;
-
-	if (!job->failed || !undo_effect)
-		return false;
-	job->undo = NULL;
-	undo_effect(job);
-	ctl->commit_wanted = true;
-	return true;
-}
-
+// A reply that became another one must be committed before it leaves.
 static void end_wait(struct control *ctl, struct job *job) {
+	bool changed = job->failed ? command_fail(ctl, job) : !command_succeed(ctl, job);
+
 	job_list_remove(&ctl->waiting, job);
-	if (undo(ctl, job))
+	if (changed) {
+		ctl->commit_wanted = true;
 		job_list_append(&ctl->turn, job);
-	else
+	} else {
 		finish(ctl, job);
+	}
 }
 
 static void on_job_acked(void *arg, struct job *job) {
@@ -161,8 +157,12 @@ static void clean_all(struct control *ctl) {
 }
 
 static void undo_turn(struct control *ctl) {
-	for (struct job *job = ctl->turn.first; job; job = job->next)
-		undo(ctl, job);
+	for (struct job *job = ctl->turn.first; job; job = job->next) {
+		if (!job->failed)
+			continue;
+		dp_client_forget(ctl->dp, job); // what of it could be queued goes on without it
+		command_fail(ctl, job);
+	}
 }
 
 static void refuse_turn(struct control *ctl, int error) {
@@ -197,6 +197,7 @@ static void send_or_wait(struct control *ctl) {
 	while ((job = ctl->turn.first) != NULL) {
 		job_list_remove(&ctl->turn, job);
 		if (job->n_pending == 0) {
+			command_succeed(ctl, job);
 			finish(ctl, job);
 			continue;
 		}
@@ -229,6 +230,8 @@ static void once_a_second(struct control *ctl) {
 		stats_read_region(&ctl->stats, region);
 	stats_tick(&ctl->stats, ctl->now_ns);
 	expiry_run(ctl);
+	if (ctl->last_second % READER_CHECK_S == 0)
+		store_check_readers(ctl->store);
 	ctl->commit_wanted = true;
 }
 
@@ -479,6 +482,8 @@ static void drop_jobs(struct control *ctl, struct job_list *list) {
 	while ((job = list->first) != NULL) {
 		job_list_remove(list, job);
 		dp_client_forget(ctl->dp, job);
+		if (job->change)
+			session_change_forget(job->change);
 		job_free(job);
 	}
 }

@@ -58,8 +58,8 @@ struct control {
 // retrans may be NULL. Returns 0 or a negative errno, logged.
 int control_open(struct control *ctl, const struct rr_config *cfg, struct retrans *retrans);
 // The same at a given time.
-int control_open_at(struct control *ctl, const struct rr_config *cfg, struct retrans *retrans,
-	uint64_t now_ns);
+int control_open_at(
+	struct control *ctl, const struct rr_config *cfg, struct retrans *retrans, uint64_t now_ns);
 
 // Commit what is left and let go; calls stay in the store and in the dataplane.
 void control_close(struct control *ctl);

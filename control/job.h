@@ -19,9 +19,9 @@
 RR_BEGIN_DECLS
 
 struct job;
-struct control;
 struct dp_wait;
 struct retrans_entry;
+struct session_change;
 
 // How a job's reply finds its way; implemented by the listener.
 struct job_origin {
@@ -48,13 +48,11 @@ struct job {
 	uint32_t reply_len;
 	uint32_t n_pending; // requests not yet acknowledged
 	uint64_t deadline_ns; // of the acknowledgements
-	bool failed; // the dataplane refused or was silent: see undo
-	void (*undo)(
-		struct job *job); // turns effect and reply into an error; NULL = keep the reply
-	uint64_t undo_session; // session id that undo works on
+	bool failed; // the dataplane refused or was silent
 
 	// of command.c and control.c
-	struct control *control; // that runs it
+	struct session_change
+		*change; // to be undone when it failed; NULL = the reply stands anyhow
 	struct dp_wait *wait; // its requests in dp_client; NULL = none outstanding
 	bool error; // counts as a failed command
 	bool stored; // it changed something: reply and cookie go into the store with that

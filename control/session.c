@@ -22,6 +22,7 @@
 #include "control.h"
 #include "crash_point.h"
 #include "port_alloc.h"
+#include "session_change.h"
 #include "session_flow.h"
 
 struct slice session_text(const struct session *s, enum session_text which) {
@@ -42,6 +43,7 @@ static struct session_texts *texts_new(const struct slice text[SESSION_N_TEXTS])
 	texts = (struct session_texts *)malloc(size);
 	if (!texts)
 		return NULL;
+	texts->n_refs = 1;
 	p = texts->bytes;
 	for (unsigned int i = 0; i < SESSION_N_TEXTS; i++) {
 		texts->len[i] = (uint16_t)text[i].len;
@@ -52,12 +54,22 @@ static struct session_texts *texts_new(const struct slice text[SESSION_N_TEXTS])
 	return texts;
 }
 
+struct session_texts *session_texts_ref(struct session_texts *texts) {
+	texts->n_refs++;
+	return texts;
+}
+
+void session_texts_unref(struct session_texts *texts) {
+	if (texts && --texts->n_refs == 0)
+		free(texts);
+}
+
 int session_set_texts(struct session *s, const struct slice text[SESSION_N_TEXTS]) {
 	struct session_texts *texts = texts_new(text);
 
 	if (!texts)
 		return -ENOMEM;
-	free(s->texts);
+	session_texts_unref(s->texts);
 	s->texts = texts;
 	return 0;
 }
@@ -89,6 +101,7 @@ static void retired_free(struct session *s, struct session_retired *r) {
 void session_free(struct control *ctl, struct session *s) {
 	struct session_retired *next;
 
+	session_change_end_all(s);
 	resync_session_gone(ctl, s);
 	expiry_disarm(&ctl->expiry, s);
 	if (s->links.call)
@@ -99,7 +112,7 @@ void session_free(struct control *ctl, struct session *s) {
 	}
 	for (unsigned int i = 0; i < SESSION_N_LEGS; i++)
 		free(s->leg[i].base);
-	free(s->texts);
+	session_texts_unref(s->texts);
 	free(s);
 }
 
@@ -204,13 +217,26 @@ static void retire(struct session *s, unsigned int leg, struct session_retired *
 	s->leg[leg].pair = (struct session_pair){.uid = 0};
 }
 
-static int retire_old(struct session *s, unsigned int leg) {
+int session_retire(struct session *s, unsigned int leg) {
 	struct session_retired *r = (struct session_retired *)malloc(sizeof(*r));
 
 	if (!r)
 		return -ENOMEM;
 	retire(s, leg, r);
 	return 0;
+}
+
+void session_unretire(struct session *s, uint64_t uid) {
+	struct session_retired **place = &s->retired;
+	struct session_retired *r;
+
+	while (*place && (*place)->pair.uid != uid)
+		place = &(*place)->next;
+	r = *place;
+	if (!r)
+		return;
+	*place = r->next;
+	retired_free(s, r);
 }
 
 // Completing a session switches it from the setup to the media TTL, unless S ttl= said another.
@@ -232,7 +258,9 @@ int session_take_ports(struct control *ctl, struct session *s, unsigned int leg)
 	// What the old ports learned holds for the new ones.
 	if (l->pair.uid != 0) {
 		session_capture(ctl, s, false);
-		ret = retire_old(s, leg);
+		ret = session_retire(s, leg);
+		if (ret == 0)
+			s->retired->held = s->changes != NULL;
 	}
 	if (ret < 0) {
 		give_back(ctl, &pair);
@@ -310,6 +338,7 @@ void session_end(struct control *ctl, struct session *s, struct job *job) {
 	if (s->state != SESSION_LIVE)
 		return;
 	s->state = SESSION_ENDING;
+	session_change_end_all(s);
 	session_index_hide(s);
 	expiry_disarm(&ctl->expiry, s);
 	stats_add(&ctl->stats, STATS_nsess_destroyed, 1);
@@ -319,16 +348,4 @@ void session_end(struct control *ctl, struct session *s, struct job *job) {
 			retire(s, i, &s->last[i]);
 	session_touch(ctl, s);
 	session_tell_retired(ctl, s, job);
-}
-
-void session_drop_leg(struct control *ctl, struct session *s, unsigned int leg) {
-	if (s->leg[leg].pair.uid == 0 || retire_old(s, leg) < 0)
-		return;
-	s->was_complete = false;
-	for (unsigned int i = 0; i < SESSION_N_LEGS; i++)
-		if (!s->leg[i].ttl_told)
-			s->leg[i].ttl_s = ctl->cfg->setup_ttl_s;
-	session_tell(ctl, s, NULL);
-	session_touch(ctl, s);
-	expiry_arm(ctl, s);
 }

@@ -32,8 +32,9 @@ RR_BEGIN_DECLS
 #define SESSION_RTCP 1
 
 struct control;
-struct job;
 struct dp_request;
+struct job;
+struct session_change;
 
 enum session_text {
 	SESSION_FROM_TAG,
@@ -46,6 +47,7 @@ enum session_text {
 
 // All strings of a session in one allocation, one after the other, without zeros.
 struct session_texts {
+	uint32_t n_refs; // the session, and changes that may want it back
 	uint16_t len[SESSION_N_TEXTS];
 	char bytes[];
 };
@@ -55,6 +57,7 @@ struct session_local {
 	uint16_t realm; // index in the configuration
 	uint8_t family; // enum rr_family
 	bool exact; // `addr` and no other of the pool
+	bool shown; // named by address: replies show it even where the realm hides its addresses
 	uint16_t addr; // index in the configuration
 };
 
@@ -98,6 +101,7 @@ struct session_retired {
 	uint8_t leg;
 	uint8_t waiting; // bit per flow whose delete is not acknowledged
 	bool submitted; // the deletes are on their way
+	bool held; // an open change may want it back
 };
 
 enum session_state {
@@ -112,6 +116,7 @@ struct session {
 	struct session_texts *texts;
 	struct session_retired *retired;
 	struct session_retired last[SESSION_N_LEGS]; // for the end, which must not fail
+	struct session_change *changes; // not acknowledged; in the order of the commands
 	uint64_t created_ns; // CLOCK_MONOTONIC
 	uint64_t created_unix_ms; // for people
 	struct session_leg leg[SESSION_N_LEGS];
@@ -143,6 +148,9 @@ static inline bool session_complete(const struct session *s) {
 // All at once; the old texts may be among them.
 int session_set_texts(struct session *s, const struct slice text[SESSION_N_TEXTS]);
 
+struct session_texts *session_texts_ref(struct session_texts *texts);
+void session_texts_unref(struct session_texts *texts);
+
 // What a new session starts with.
 struct session_params {
 	struct slice callid;
@@ -154,8 +162,8 @@ struct session_params {
 // ports), -EADDRNOTAVAIL (local address in no pool), -ENOMEM.
 int session_new(struct control *ctl, const struct session_params *params, struct session **out);
 
-// Give a leg its first ports, or others. An old pair is retired once session_tell has told of the
-// new one. Errors as session_new.
+// Give a leg its first ports, or others. An old pair is retired, and deleted once the change that
+// moved the leg is closed. Errors as session_new.
 int session_take_ports(struct control *ctl, struct session *s, unsigned int leg);
 
 // The party's address as signalled; see protocol reference 5.2.2 and 9.2.
@@ -168,8 +176,9 @@ void session_refresh(struct control *ctl, struct session *s);
 // End a session: nobody finds it any more, its flows are deleted, its final counters are kept.
 void session_end(struct control *ctl, struct session *s, struct job *job);
 
-// Take a leg's ports back, after the dataplane refused them or was silent.
-void session_drop_leg(struct control *ctl, struct session *s, unsigned int leg);
+// Retire a leg's pair, and take a retired pair off that list. Returns 0 or -ENOMEM.
+int session_retire(struct session *s, unsigned int leg);
+void session_unretire(struct session *s, uint64_t uid);
 
 // The dataplane acknowledged the delete of one flow.
 void session_flow_deleted(struct control *ctl, const struct dp_request *req);

@@ -106,7 +106,8 @@ static int delete_flows(
 	for (unsigned int flow = 0; flow < SESSION_N_FLOWS; flow++) {
 		int ret = delete_flow(ctl, s, r, flow, job);
 
-		if (ret == -ERANGE) { // a region without this address has nothing to delete
+		// No region, or one without this address, has nothing to delete.
+		if (ret == -ERANGE || ret == -ENOTCONN) {
 			r->waiting &= (uint8_t) ~(1U << flow);
 		} else if (ret < 0) { // a resync sends both again
 			r->submitted = false;
@@ -120,7 +121,7 @@ int session_tell_retired(struct control *ctl, struct session *s, struct job *job
 	int first_error = 0;
 
 	for (struct session_retired *r = s->retired; r; r = r->next) {
-		int ret = r->submitted ? 0 : delete_flows(ctl, s, r, job);
+		int ret = r->submitted || r->held ? 0 : delete_flows(ctl, s, r, job);
 
 		if (ret < 0 && first_error == 0)
 			first_error = ret;
@@ -132,12 +133,8 @@ int session_tell_retired(struct control *ctl, struct session *s, struct job *job
 static int tell_all(struct control *ctl, struct session *s, struct job *job, bool background) {
 	int caller = tell_leg(ctl, s, SESSION_CALLER, job, background);
 	int callee = tell_leg(ctl, s, SESSION_CALLEE, job, background);
-	// Behind the new ports in the same ring: no packet falls between the two.
-	int retired = session_tell_retired(ctl, s, job);
 
-	if (callee < 0)
-		return callee;
-	return caller < 0 ? caller : retired;
+	return callee < 0 ? callee : caller;
 }
 
 int session_tell(struct control *ctl, struct session *s, struct job *job) {
@@ -145,9 +142,12 @@ int session_tell(struct control *ctl, struct session *s, struct job *job) {
 }
 
 int session_tell_again(struct control *ctl, struct session *s) {
+	int ret = tell_all(ctl, s, NULL, true);
+
 	for (struct session_retired *r = s->retired; r; r = r->next)
 		r->submitted = false;
-	return tell_all(ctl, s, NULL, true);
+	session_tell_retired(ctl, s, NULL);
+	return ret;
 }
 
 static struct session_leg *leg_of_uid(struct session *s, uint64_t uid) {

@@ -10,14 +10,14 @@
 
 RR_BEGIN_DECLS
 
-// Submit what the dataplane shall know of both legs, or of one, and the deletes of retired pairs.
-// The job waits for the acknowledgements; NULL = nobody does. Returns 0 or the error of
-// dp_client_submit; the truth stays as it is, and a later resync carries it over.
+// Submit what the dataplane shall know of both legs, or of one. The job waits for the
+// acknowledgements; NULL = nobody does. Returns 0 or the error of dp_client_submit; the truth stays
+// as it is, and a later resync carries it over.
 int session_tell(struct control *ctl, struct session *s, struct job *job);
 int session_tell_leg(struct control *ctl, struct session *s, unsigned int leg, struct job *job);
-// The same for a resync, the deletes sent again.
+// The same for a resync, with the deletes of retired pairs sent again.
 int session_tell_again(struct control *ctl, struct session *s);
-// The deletes of retired pairs that were not submitted yet.
+// The deletes of retired pairs that were not submitted yet and are not held.
 int session_tell_retired(struct control *ctl, struct session *s, struct job *job);
 
 // Counters of one flow of a leg since the session was made: base, retired pairs and current ports.

@@ -76,16 +76,16 @@ static void tell(struct exec *x, struct session *s, unsigned int party, bool por
 
 enum rtpp_error media_apply(
 	struct exec *x, struct session *s, unsigned int selected, const struct rtpp_media *media) {
-	bool was_first = s->leg[selected].pair.uid == 0;
 	unsigned int party = !selected;
 	bool ports_changed;
-	enum rtpp_error error = select_ports(x, s, selected, media, &ports_changed);
+	enum rtpp_error error = exec_open_change(x, s, false);
 
+	if (error == RTPP_OK)
+		error = select_ports(x, s, selected, media, &ports_changed);
 	if (error != RTPP_OK)
 		return error;
 	exec_changes(x);
 	session_touch(x->ctl, s);
-	exec_on_failure(x, was_first ? UNDO_NEW_LEG : UNDO_ERROR, s->id);
 	error = set_party(x, s, party, media);
 	session_refresh(x->ctl, s);
 	tell(x, s, party, ports_changed);
@@ -128,11 +128,12 @@ enum rtpp_error media_new_session(struct exec *x, struct session **out) {
 	if (ret < 0)
 		return ports_error(x, ret, RTPP_E_NO_PORT_NEW);
 	exec_changes(x);
-	exec_on_failure(x, UNDO_NEW_SESSION, (*out)->id);
 	// The daemon's default holds for the callee's side until its own SDP comes.
 	(*out)->leg[SESSION_CALLEE].asymmetric =
 		is_asymmetric(x->ctl->cfg, &(struct rtpp_media){.asymmetric = -1});
-	error = set_party(x, *out, SESSION_CALLER, media);
+	error = exec_open_change(x, *out, true);
+	if (error == RTPP_OK)
+		error = set_party(x, *out, SESSION_CALLER, media);
 	if (error != RTPP_OK)
 		session_end(x->ctl, *out, NULL);
 	else
@@ -149,7 +150,7 @@ struct rtpp_shown_addr media_shown_addr(
 	struct rtpp_shown_addr shown = {.text = text, .ipv6 = addr->family == RR_FAMILY_IPV6};
 	struct rr_endpoint endpoint = {.family = addr->family};
 
-	if (realm->hide_address) {
+	if (realm->hide_address && !leg->local.shown) {
 		shown.text = NULL;
 	} else if (net->advertised[0] != '\0') {
 		shown.text = net->advertised;

@@ -33,6 +33,8 @@ static bool run_tos(struct exec *x, struct target *t, const struct rtpp_sub *sub
 
 	if (s->leg[leg].local.family == RR_FAMILY_IPV6)
 		return false;
+	if (exec_open_change(x, s, false) != RTPP_OK)
+		return false;
 	s->leg[leg].tos = (uint8_t)sub->value; // as the socket option takes it
 	if (session_tell_leg(x->ctl, s, leg, x->job) < 0)
 		x->job->failed = true;

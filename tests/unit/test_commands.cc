@@ -385,25 +385,6 @@ TEST_F(CommandTest, SilenceOnAnAnswerTakesTheLegBack) {
 	EXPECT_EQ(command("L c 198.18.0.60 5000 tt ft"), callee_port);
 }
 
-TEST_F(CommandTest, SilenceOnAnUpdateKeepsTheTruth) {
-	new_call();
-	dp.stop();
-	struct job *job = execute("U c 198.18.0.51 4100 ft");
-
-	time_out();
-	ASSERT_TRUE(replied(job));
-	EXPECT_EQ(reply_of(job), "E71");
-	dp.start(&cfg, now);
-	now += SECOND;
-	dp.seen.clear();
-	settle();
-	bool told = false;
-
-	for (const struct rr_request &q : take_seen())
-		told = told || (q.op == RR_REQUEST_FLOW_SET && ntohs(q.signalled.port_be) == 4100);
-	EXPECT_TRUE(told);
-}
-
 TEST_F(CommandTest, SilenceOnADeleteIsSuccess) {
 	new_call();
 	dp.stop();
@@ -446,6 +427,16 @@ class NoRegionTest : public CommandTest {
 		open();
 	}
 };
+
+TEST_F(NoRegionTest, RefusedSessionsLeaveNothingBehind) {
+	EXPECT_EQ(command("U c 198.18.0.50 4000 ft"), "E72");
+	settle();
+	EXPECT_EQ(session_index_count(&ctl.index), 0U);
+	EXPECT_EQ(port_alloc_n_available(ctl.ports, 0), 50U);
+	crash();
+	open();
+	EXPECT_EQ(session_index_count(&ctl.index), 0U);
+}
 
 TEST_F(NoRegionTest, CommandsFailAtOnceUntilThereIsARegion) {
 	EXPECT_EQ(command("U c 198.18.0.50 4000 ft"), "E72");

@@ -292,6 +292,7 @@ TEST_F(SessionTest, NewPortMovesTheSelectedLegAndFreesTheOldOne) {
 	take_seen();
 	std::string moved = command("Un c 198.18.0.50 4000 ft tt");
 
+	settle();
 	EXPECT_NE(moved, old_port);
 	EXPECT_EQ(U("ft tt"), moved);
 	EXPECT_EQ(L("ft tt"), caller_port);
@@ -305,6 +306,7 @@ TEST_F(SessionTest, OldPortsGoOnlyAfterTheNewOnesAreThere) {
 	L("ft tt");
 	take_seen();
 	command("Un c 198.18.0.50 4000 ft tt");
+	settle();
 	bool deleting = false;
 
 	for (const struct rr_request &q : take_seen()) {
