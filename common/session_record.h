@@ -86,6 +86,7 @@ enum rr_session_record_leg_flag {
 	RR_RECORD_LEG_ON_HOLD = 1 << 2,
 	RR_RECORD_LEG_TTL_TOLD = 1 << 3,
 	RR_RECORD_LEG_EXACT = 1 << 4, // local address is one of the pool and no other
+	RR_RECORD_LEG_SHOWN = 1 << 5, // and named by address: replies show it in any realm
 };
 
 struct rr_session_record_pair {

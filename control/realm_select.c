@@ -38,6 +38,7 @@ static struct session_local one_addr(const struct rr_config *cfg, int index) {
 		.realm = cfg->addr[index].realm,
 		.family = cfg->addr[index].family,
 		.exact = true,
+		.shown = true,
 		.addr = (uint16_t)index,
 	};
 }
@@ -157,6 +158,7 @@ static enum rtpp_error choose_route(
 		choice->local = one_addr(cfg, index);
 	else
 		choice->local = whole_realm(cfg, (uint32_t)realm, (enum rr_family)addr->family);
+	choice->local.shown = true;
 	return RTPP_OK;
 }
 

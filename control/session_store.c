@@ -72,7 +72,8 @@ static uint16_t leg_flags(const struct session_leg *leg) {
 			  (leg->weak ? RR_RECORD_LEG_WEAK : 0) |
 			  (leg->on_hold ? RR_RECORD_LEG_ON_HOLD : 0) |
 			  (leg->ttl_told ? RR_RECORD_LEG_TTL_TOLD : 0) |
-			  (leg->local.exact ? RR_RECORD_LEG_EXACT : 0));
+			  (leg->local.exact ? RR_RECORD_LEG_EXACT : 0) |
+			  (leg->local.shown ? RR_RECORD_LEG_SHOWN : 0));
 }
 
 static void write_leg(const struct rr_config *cfg, const struct session_leg *leg,
@@ -219,6 +220,7 @@ static void load_local(const struct rr_config *cfg, const struct rr_session_reco
 		.realm = find_realm(cfg, realm, &leg->pair),
 		.family = in->family,
 		.exact = exact >= 0,
+		.shown = in->flags & RR_RECORD_LEG_SHOWN,
 		.addr = exact >= 0 ? (uint16_t)exact : 0,
 	};
 }
