@@ -105,9 +105,10 @@ static int open_env(struct store *st, const struct store_params *params) {
 	if (ret == 0)
 		ret = mdb_env_open(st->env, params->dir, MDB_WRITEMAP | MDB_NOSYNC | MDB_NOMETASYNC,
 			FILE_MODE);
-	if (ret == 0)
-		ret = mdb_reader_check(st->env, NULL); // slots of readers that died
-	return ret != 0 ? error_of(ret) : allocate_blocks(st, size);
+	if (ret != 0)
+		return error_of(ret);
+	store_check_readers(st);
+	return allocate_blocks(st, size);
 }
 
 static int open_dbs(struct store *st) {
@@ -484,6 +485,13 @@ void store_abort(struct store *st) {
 	if (st->txn)
 		mdb_txn_abort(st->txn);
 	st->txn = NULL;
+}
+
+void store_check_readers(struct store *st) {
+	int n_dead = 0;
+
+	if (mdb_reader_check(st->env, &n_dead) == 0 && n_dead > 0)
+		rr_info("store", "readers that died were dropped n=%d", n_dead);
 }
 
 bool store_has_room(const struct store *st) {

@@ -70,6 +70,9 @@ int store_purge_cookies(struct store *store, uint64_t oldest_ns);
 int store_commit(struct store *store, uint64_t now_ns);
 void store_abort(struct store *store);
 
+// Free the places of readers that died inside a transaction, which hold old pages back.
+void store_check_readers(struct store *store);
+
 // False when the map is so full that only what makes room should be written.
 bool store_has_room(const struct store *store);
 
