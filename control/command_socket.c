@@ -21,10 +21,12 @@
 static int parse_path(struct command_socket *s, const char *path) {
 	struct sockaddr_un *sun = (struct sockaddr_un *)&s->addr;
 
-	if (path[0] == '\0' || strlen(path) >= sizeof(sun->sun_path))
+	size_t len = strlen(path);
+
+	if (len == 0 || len >= sizeof(sun->sun_path))
 		return -EINVAL;
 	sun->sun_family = AF_UNIX;
-	strcpy(sun->sun_path, path);
+	memcpy(sun->sun_path, path, len + 1);
 	s->addr_len = sizeof(*sun);
 	return 0;
 }

@@ -154,9 +154,10 @@ static void look_for_end(void *arg) {
 
 static int init_signals(struct worker *w) {
 	int rc = loop_on_signal(w->loop, SIGTERM, on_stop, w);
+	struct sigaction ignore = {.sa_handler = SIG_IGN};
 	sigset_t none;
 
-	signal(SIGPIPE, SIG_IGN);
+	sigaction(SIGPIPE, &ignore, NULL);
 	if (rc == 0)
 		rc = loop_on_signal(w->loop, SIGINT, on_stop, w);
 	if (rc == 0)

@@ -28,6 +28,7 @@ control = {{
 	notify = [ {notify} ];
 }};
 '''
+BRIDGE = 'bridge = { internal = "lab1"; external = "lab2"; };'
 IPV4 = 'ipv4 = {{ prefix = "198.18.{n}.0/24"; pool = [ "198.18.{n}.10" ]; }};'
 IPV6 = 'ipv6 = {{ prefix = "2001:db8:0:{n}::/64"; pool = [ "2001:db8:0:{n}::10" ]; }};'
 
@@ -63,7 +64,7 @@ def wait_for(condition, what):
 
 
 class Daemon:
-    """keys: notify, bridge, ipv4only, ipv6only; instance: text of that group of the configuration."""
+    """keys: notify, bridge, ipv4only, ipv6only; instance: text of that configuration group."""
 
     def __init__(self, keys=(), instance='', own_run_dir=True):
         self.dir = tempfile.mkdtemp(prefix='rtprelay-golden-')
@@ -81,7 +82,7 @@ class Daemon:
         text = CONFIG.format(
             dir=self.dir, udp=self.udp, instance=instance,
             realms=', '.join([realm('lab1', 1, families), realm('lab2', 2, families)]),
-            bridge='bridge = { internal = "lab1"; external = "lab2"; };' if 'bridge' in keys else '',
+            bridge=BRIDGE if 'bridge' in keys else '',
             notify='"tcp:127.0.0.1:9"' if 'notify' in keys else '')
         with open(self.path('rtprelay.conf'), 'w') as f:
             f.write(text)

@@ -164,6 +164,7 @@ class Listener : public ::testing::Test {
 
 	// Turn the loop until the condition holds; false when it never does.
 	bool turn_until(const std::function<bool()> &condition) {
+		const struct timespec pause = {0, 100000};
 		uint64_t end_ns = rr_now_ns() + 20 * RR_NS_PER_S;
 
 		while (!condition()) {
@@ -171,7 +172,7 @@ class Listener : public ::testing::Test {
 				return false;
 			event_base_loop(base, EVLOOP_ONCE | EVLOOP_NONBLOCK);
 			listener_flush(set);
-			usleep(100);
+			nanosleep(&pause, nullptr);
 		}
 		return true;
 	}
