@@ -46,7 +46,7 @@ struct session_index {
 	struct session *sessions; // by id, in creation order
 	uint32_t n_addrs;
 	uint32_t port_min;
-	uint32_t n_pairs;          // per address
+	uint32_t n_pairs; // per address
 	struct session ***by_pair; // [n_addrs], each NULL or [n_pairs]
 };
 
