@@ -56,7 +56,7 @@ uint32_t io_rx(struct io *io, uint32_t i, struct burst *b) {
 	struct rte_mbuf *m[BURST_MAX];
 	uint16_t n;
 
-	if (!port_is_started(port))
+	if (!port_is_polled(port))
 		return 0;
 	n = rte_eth_rx_burst(port->id, queue->queue, m, BURST_MAX);
 	for (uint16_t k = 0; k < n; k++)

@@ -398,6 +398,12 @@ int port_start(struct port *port) {
 	return 0;
 }
 
+void port_set_poll(struct port_set *set) {
+	for (uint32_t i = 0; i < set->n; i++)
+		if (set->port[i].started)
+			rr_store_release(&set->port[i].polled, 1U); // pairs with port_is_polled
+}
+
 void port_set_close(struct port_set *set) {
 	for (uint32_t i = 0; i < set->n; i++) {
 		struct port *port = &set->port[i];

@@ -31,7 +31,9 @@ struct port {
 	bool rx_udp_checksum; // the device tells whether a UDP checksum is right
 	enum port_link link; // as told last
 	struct steering_plan *plan; // NULL while the port is not configured
-	uint32_t started; // writer: main, with release; readers: workers, with acquire
+	// Writer: main, with release; readers: workers, with acquire.
+	uint32_t started; // takes what is sent
+	uint32_t polled; // and is asked for what it received
 };
 
 // Indexed as the configuration's ports, as counters and realms are.
@@ -46,9 +48,13 @@ struct port_set {
 // bucket_owner: RR_N_BUCKETS workers. Returns 0 or a negative errno, having said why.
 int port_set_open(struct port_set *set, const struct rr_config *cfg, const uint8_t *bucket_owner);
 
-// Start one device; workers then poll it. Its link may take a while longer: nobody waits for it,
-// port_link_watch() tells of it.
+// Start one device; workers may then send by it. Its link may take a while longer: nobody waits for
+// it, port_link_watch() tells of it.
 int port_start(struct port *port);
+
+// Let workers poll all devices that were started. Called when every device of a group is started,
+// so that nothing is received that is to leave by one of them and cannot.
+void port_set_poll(struct port_set *set);
 
 // Log when the link of a started device went up or down since the last call. True when it went up;
 // a device that tells nothing of its link is taken as up.
@@ -59,6 +65,10 @@ void port_set_close(struct port_set *set);
 
 static inline bool port_is_started(const struct port *port) {
 	return rr_load_acquire(&port->started); // pairs with the release in port_start
+}
+
+static inline bool port_is_polled(const struct port *port) {
+	return rr_load_acquire(&port->polled); // pairs with the release in port_set_poll
 }
 
 // What a driver needs that its device information does not tell.

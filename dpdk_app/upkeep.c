@@ -91,6 +91,7 @@ int upkeep_ports_start(struct upkeep *u) {
 		if (ret < 0)
 			return ret;
 	}
+	port_set_poll(u->ports);
 	rr_store_relaxed(&u->region->header->port_held_mask, held);
 	return 0;
 }
@@ -105,6 +106,7 @@ static void held_ports(struct upkeep *u, uint64_t now_ns RR_UNUSED) {
 	for (uint32_t p = 0; release && p < u->ports->n; p++)
 		if ((release & (1U << p)) && port_start(&u->ports->port[p]) == 0)
 			held &= ~(1U << p);
+	port_set_poll(u->ports);
 	rr_store_relaxed(&h->port_held_mask, held);
 }
 
