@@ -451,6 +451,12 @@ static int region_take(struct rr_region *r, const struct rr_config *cfg, const c
 	return ret;
 }
 
+// True when region_take found nothing, or what is no region for this configuration and boot. Any
+// other error says nothing about what lies there, which may be full of calls.
+static bool is_replaceable(int error) {
+	return error == -ENOENT || error == -EPROTO || error == -ESTALE;
+}
+
 // Old and new region stand side by side for a moment. Where there is no room for that, the old one
 // goes first.
 static int region_replace(struct rr_region *r, const struct rr_config *cfg, const char *path) {
@@ -465,14 +471,15 @@ int rr_region_create(
 	struct rr_region *r, const struct rr_config *cfg, const char *path, bool *adopted) {
 	int ret = directory_make(cfg->run_dir);
 
+	*adopted = false;
 	if (ret < 0)
 		return ret;
 	ret = region_take(r, cfg, path);
-	*adopted = ret == 0;
-	if (*adopted)
-		region_adopt(r);
-	else
+	*adopted = !is_replaceable(ret);
+	if (!*adopted)
 		ret = region_replace(r, cfg, path);
+	else if (ret == 0)
+		region_adopt(r);
 	if (ret < 0)
 		return ret;
 	rr_add_relaxed(&r->header->dp_generation, UINT64_C(1));

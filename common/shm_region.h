@@ -53,7 +53,9 @@ int rr_region_lock(const char *run_dir, enum rr_lock role, int *holder);
 
 // Dataplane: adopt the region at `path` when its layout, boot and address directory fit the
 // configuration (*adopted = true), else put a fresh, populated one in its place (by rename, so that
-// those who mapped the old one keep it). Raises dp_generation. Returns 0 or a negative errno.
+// those who mapped the old one keep it). Raises dp_generation. Returns 0 or a negative errno; one
+// that cannot be looked at, for want of memory or of permission, stays, and *adopted is true then
+// too.
 int rr_region_create(
 	struct rr_region *r, const struct rr_config *cfg, const char *path, bool *adopted);
 

@@ -112,11 +112,14 @@ static int region_init(void) {
 
 	rr_region_path(&dp.cfg, path, sizeof(path));
 	ret = rr_region_create(&dp.region, &dp.cfg, path, &adopted);
-	if (ret < 0) {
+	if (ret < 0 && adopted)
+		rr_err("main", "cannot take over the region %s, which is left as it is: %s", path,
+			strerror(-ret));
+	else if (ret < 0)
 		rr_err("main", "cannot make the region %s of %llu MB: %s", path,
 			(unsigned long long)(rr_region_size(&dp.cfg) >> 20), strerror(-ret));
+	if (ret < 0)
 		return ret;
-	}
 	rr_info("main", "region %s %s flows=%u size_mb=%llu generation=%llu", path,
 		adopted ? "adopted" : "created", dp.region.n_flows,
 		(unsigned long long)(dp.region.size >> 20),

@@ -237,6 +237,24 @@ TEST_F(Region, ForeignFileIsReplaced) {
 	EXPECT_FALSE(start());
 }
 
+// What cannot be opened or mapped just now may be a region full of calls.
+TEST_F(Region, OneThatCannotBeLookedAtIsNotReplaced) {
+	struct stat st;
+	bool adopted;
+
+	start();
+	std::string aside = path + ".aside";
+	ASSERT_EQ(0, rename(path.c_str(), aside.c_str()));
+	ASSERT_EQ(0, symlink("region", path.c_str())); // leads to itself
+	rr_region_detach(&region);
+	EXPECT_EQ(-ELOOP, rr_region_create(&region, cfg.get(), path.c_str(), &adopted));
+	EXPECT_TRUE(adopted) << "it was the one that lay there that failed";
+	ASSERT_EQ(0, lstat(path.c_str(), &st));
+	EXPECT_TRUE(S_ISLNK(st.st_mode));
+	ASSERT_EQ(0, rename(aside.c_str(), path.c_str()));
+	EXPECT_TRUE(start());
+}
+
 TEST_F(Region, ReaderRefusesWhatDoesNotFit) {
 	const std::function<void(rr_shm_header *)> lies[] = {
 		[](rr_shm_header *h) { h->magic = 0; },
