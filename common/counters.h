@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: BSD-2-Clause
 // The one list of dataplane counters and drop reasons: name, kind, unit and help text.
 //
-// Counted per worker and Ethernet port: tx_packets, tx_bytes, generated and drop_tx_full at the port
-// of departure, all others at the port of arrival. In each dataplane generation
+// Counted per worker and Ethernet port: tx_packets, tx_bytes, generated and drop_tx_full at the
+// port of departure, all others at the port of arrival. In each dataplane generation
 //	received + generated = sent + delivered + sum of drops + held
 // over the sum of all ports, workers and the main thread. held is what still sits in a ring or
 // buffer; a worker adds what it puts there and subtracts what it takes out, so that only the sum is
@@ -52,15 +52,18 @@ enum rr_counter_kind {
 	X(dev_tx_errors, INFO, "packets", "packets the device failed to send") \
 	X(neighbour_full, INFO, "events", "next hops not taken in because the table was full") \
 	X(drop_rx_short, DROP, "packets", "shorter than an Ethernet header") \
-	X(drop_rx_segments, DROP, "packets", "headers spread over buffers that do not fit into one") \
+	X(drop_rx_segments, DROP, "packets", \
+		"headers spread over buffers that do not fit into one") \
 	X(drop_eth_dst, DROP, "packets", "unicast to a MAC address that is not the port's") \
 	X(drop_eth_type, DROP, "packets", "EtherType that is neither IPv4, IPv6, ARP nor VLAN") \
 	X(drop_vlan_unknown, DROP, "packets", "VLAN on which the port has no realm") \
-	X(drop_ip4_header, DROP, "packets", "IPv4 version, header or total length wrong (RFC 791)") \
+	X(drop_ip4_header, DROP, "packets", \
+		"IPv4 version, header or total length wrong (RFC 791)") \
 	X(drop_ip4_checksum, DROP, "packets", "IPv4 header checksum wrong (RFC 1122 3.2.1.2)") \
 	X(drop_ip6_header, DROP, "packets", "IPv6 version or payload length wrong (RFC 8200 3)") \
 	X(drop_ip6_extension, DROP, "packets", "IPv6 extension header chain broken or too long") \
-	X(drop_ip6_option, DROP, "packets", "IPv6 option that asks to be discarded (RFC 8200 4.2)") \
+	X(drop_ip6_option, DROP, "packets", \
+		"IPv6 option that asks to be discarded (RFC 8200 4.2)") \
 	X(drop_ip6_routing, DROP, "packets", "IPv6 routing header with segments left (RFC 5095)") \
 	X(drop_ip_truncated, DROP, "packets", "frame shorter than its IP length") \
 	X(drop_ip_fragment, DROP, "packets", "IP fragment") \
@@ -81,7 +84,8 @@ enum rr_counter_kind {
 	X(drop_headroom, DROP, "packets", "buffer has no room for the larger header") \
 	X(drop_neighbour, DROP, "packets", "next hop's MAC address not resolved") \
 	X(drop_handoff_full, DROP, "packets", "the owning worker's ring was full") \
-	X(drop_handoff_stale, DROP, "packets", "flow changed its owner while the packet was passed on") \
+	X(drop_handoff_stale, DROP, "packets", \
+		"flow changed its owner while the packet was passed on") \
 	X(drop_punt_full, DROP, "packets", "the slow path's ring was full") \
 	X(drop_punt_unhandled, DROP, "packets", "slow path had no use for it") \
 	X(drop_arp_invalid, DROP, "packets", "ARP that is malformed or not for a pool address") \
@@ -95,7 +99,7 @@ enum rr_counter {
 #define RR_COUNTER_ENUM(id, kind, unit, help) RR_C_##id,
 	RR_COUNTERS(RR_COUNTER_ENUM)
 #undef RR_COUNTER_ENUM
-	RR_N_COUNTERS
+		RR_N_COUNTERS
 };
 
 struct rr_counter_info {

@@ -28,7 +28,8 @@ enum rr_request_flag {
 	RR_SET_LEARNED = 1 << 3, // replay: `learned` holds the address that packets taught
 	RR_SET_LATCHED = 1 << 4, // replay: the source was settled
 	RR_SET_LATCH_SSRC = 1 << 5, // replay: latch_ssrc and latch_seq are valid
-	RR_SET_GUESSED = 1 << 6, // replay: `learned` was guessed for RTCP, a signalled one replaces it
+	RR_SET_GUESSED =
+		1 << 6, // replay: `learned` was guessed for RTCP, a signalled one replaces it
 	RR_SET_FLAGS = (1 << 7) - 1
 };
 
@@ -79,7 +80,8 @@ struct rr_event {
 	uint64_t uid;
 	uint32_t slot;
 	uint16_t type; // enum rr_event_type
-	uint16_t flags; // RR_SET_LEARNED, _LATCHED, _LATCH_SSRC, _GUESSED as of now: replay as they are
+	uint16_t flags; // RR_SET_LEARNED, _LATCHED, _LATCH_SSRC, _GUESSED as of now: replay as they
+			// are
 	struct rr_endpoint learned;
 	uint32_t latch_ssrc;
 	uint16_t latch_seq;

@@ -77,7 +77,8 @@ struct rr_shm_header {
 	uint32_t header_size;
 	uint64_t size; // of the whole region, bytes
 	uint64_t region_id; // random, new with every created region
-	uint8_t boot_id[16]; // /proc/sys/kernel/random/boot_id: monotonic time is good within one boot
+	uint8_t boot_id[16]; // /proc/sys/kernel/random/boot_id: monotonic time is good within one
+			     // boot
 	uint32_t n_workers;
 	uint32_t n_ports; // Ethernet ports
 	uint32_t n_addrs;
@@ -85,7 +86,8 @@ struct rr_shm_header {
 	uint32_t n_media_ports; // per address, even
 	uint32_t n_flows; // n_addrs * n_media_ports
 	uint64_t addrs_offset; // struct rr_shm_addr[n_addrs]
-	uint64_t workers_offset; // struct rr_shm_worker[n_workers + 1], the last one dp's main thread
+	uint64_t workers_offset; // struct rr_shm_worker[n_workers + 1], the last one dp's main
+				 // thread
 	uint64_t flows_offset; // struct rr_flow[n_flows]
 	uint64_t cold_offset; // struct rr_flow_cold[n_flows]
 	uint8_t bucket_owner[RR_N_BUCKETS]; // worker of each bucket
@@ -93,7 +95,8 @@ struct rr_shm_header {
 
 	// written by dp while it lives
 	uint64_t dp_generation RR_CACHE_ALIGNED; // grows with every dataplane start on this region
-	uint64_t dp_heartbeat_ns; // CLOCK_MONOTONIC, refreshed by the main thread at least every 100 ms
+	uint64_t dp_heartbeat_ns; // CLOCK_MONOTONIC, refreshed by the main thread at least every
+				  // 100 ms
 	uint64_t dp_start_ns;
 	uint32_t dp_pid;
 	uint32_t dp_state; // enum rr_dp_state
@@ -141,7 +144,8 @@ enum rr_flow_flag {
 	RR_FLOW_LATCHED = 1 << 5, // source is settled, see dpdk_app/relay.c
 	RR_FLOW_COMPLETE = 1 << 6, // peer names the flow of the other leg
 	RR_FLOW_HAS_OUT = 1 << 7, // out, out_port_be, out_family are valid
-	RR_FLOW_UNTRUSTED_SDP = 1 << 8, // remote was learned from a packet; signalled ones are ignored
+	RR_FLOW_UNTRUSTED_SDP =
+		1 << 8, // remote was learned from a packet; signalled ones are ignored
 	RR_FLOW_TORN = 1 << 9, // found odd at adoption; relays nothing until control sets it again
 	RR_FLOW_GUESSED = 1 << 10, // RTCP: remote follows from the learned one of RTP
 };

@@ -21,7 +21,8 @@ TEST(Counters, EveryRowHasNameUnitAndHelp) {
 
 TEST(Counters, DropsAreNamedAsDrops) {
 	for (const auto &info : rr_counter_info)
-		EXPECT_EQ(info.kind == RR_COUNTER_DROP, std::string(info.name).rfind("drop_", 0) == 0)
+		EXPECT_EQ(
+			info.kind == RR_COUNTER_DROP, std::string(info.name).rfind("drop_", 0) == 0)
 			<< info.name;
 }
 
