@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""What the Python parts of smoke tests share: a standing lab, its calls, packets to and fro."""
+"""What the Python parts of smoke tests share: a standing lab, its calls, its packets."""
 
 import os
 import subprocess
