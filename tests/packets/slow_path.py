@@ -9,11 +9,15 @@ from scapy.layers.inet import ICMP, IP, UDP, IPOption_NOP
 from scapy.layers.inet6 import (
     ICMPv6EchoReply,
     ICMPv6EchoRequest,
+    ICMPv6MLDMultAddrRec,
+    ICMPv6MLReport2,
     ICMPv6ND_NA,
     ICMPv6ND_NS,
     ICMPv6NDOptDstLLAddr,
     ICMPv6NDOptSrcLLAddr,
     IPv6,
+    IPv6ExtHdrHopByHop,
+    RouterAlert,
 )
 from scapy.layers.l2 import ARP, Dot1Q, Ether
 from scapy.packet import Raw
@@ -84,6 +88,10 @@ def is_announcement(frame):
     return ICMPv6ND_NA in packet and packet[ICMPv6ND_NA].S == 0 and packet[IPv6].dst == ALL_NODES[0]
 
 
+def is_report(frame):
+    return ICMPv6MLReport2 in Ether(frame)
+
+
 def answers(frame):
     return (is_arp(frame) or is_nd(frame)) and not is_announcement(frame)
 
@@ -107,6 +115,30 @@ class Announcements(talks.Talk):
 
             wait_until(all_came, f"announcements on {port}", self.dp.check_alive)
             self.assertEqual(set(came), frames)
+
+
+    def test_groups_of_the_pool_are_reported_to_switches(self):
+        # without them a snooping switch keeps solicitations to itself; MODE_IS_EXCLUDE of
+        # nobody (RFC 3810 5.2.12), from :: (RFC 3590 4)
+        want = {name: set() for name in ("outer", "inner")}
+        for realm in REALMS:
+            for i in (0, 1):
+                group, _ = group_of(realm.pool(6, i))
+                report = IPv6(src="::", dst="ff02::16", hlim=1, tc=0)
+                report = report / IPv6ExtHdrHopByHop(options=[RouterAlert()], nh=58)
+                report = report / ICMPv6MLReport2(
+                    records=[ICMPv6MLDMultAddrRec(rtype=2, dst=group)]
+                )
+                want[realm.port].add(bytes(layer2(realm, realm.mac, "33:33:00:00:00:16") / report))
+        for port, frames in want.items():
+            came = set()
+
+            def all_came(port=port, frames=frames, came=came):
+                came.update(self.take(port, is_report))
+                return frames <= came
+
+            wait_until(all_came, f"listener reports on {port}", self.dp.check_alive)
+            self.assertEqual(came, frames)
 
 
 class Answers(talks.Talk):
