@@ -32,6 +32,15 @@ def port_mac(index):
     return f"02:70:63:61:70:{index:02x}"
 
 
+LIBC = ctypes.CDLL(None, use_errno=True)
+PR_SET_PDEATHSIG = 1
+
+
+def die_with_the_test():
+    """A test that is killed leaves no dataplane behind."""
+    LIBC.prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+
+
 def write_pcap(path, frames):
     with RawPcapWriter(path, linktype=1) as out:
         out.write_header(b"")
@@ -165,6 +174,7 @@ class Dataplane:
             stderr=self.log,
             stdout=self.log,
             stdin=subprocess.DEVNULL,
+            preexec_fn=die_with_the_test,
         )
         wait_until(self._has_made_region, "a region", self.check_alive)
         self.region = Region(self._region_path(), self.check_alive)
@@ -359,9 +369,8 @@ class Thread:
         raise AssertionError(f"no thread is called {suffix}")
 
     def _ptrace(self, request):
-        libc = ctypes.CDLL(None, use_errno=True)
-        libc.ptrace.argtypes = [ctypes.c_long, ctypes.c_int, ctypes.c_void_p, ctypes.c_void_p]
-        if libc.ptrace(request, self.tid, None, None) < 0:
+        LIBC.ptrace.argtypes = [ctypes.c_long, ctypes.c_int, ctypes.c_void_p, ctypes.c_void_p]
+        if LIBC.ptrace(request, self.tid, None, None) < 0:
             raise OSError(ctypes.get_errno(), f"ptrace {request:#x}")
 
     def __enter__(self):
