@@ -28,7 +28,7 @@ enum rr_port_mode {
 };
 
 enum rr_checksum_mode {
-	RR_CHECKSUM_AUTO, // offload where the device has it, full on af_xdp and af_packet
+	RR_CHECKSUM_AUTO, // offload where the device has it, else incremental
 	RR_CHECKSUM_OFFLOAD,
 	RR_CHECKSUM_INCREMENTAL,
 	RR_CHECKSUM_FULL,

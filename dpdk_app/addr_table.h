@@ -25,7 +25,8 @@ struct local_addr {
 	uint8_t family; // enum rr_family
 	uint8_t realm;
 	uint8_t port; // Ethernet port, configuration's index
-	uint8_t checksum; // enum rr_checksum_mode, never RR_CHECKSUM_AUTO
+	uint8_t checksum; // of what leaves: enum rr_checksum_mode, never RR_CHECKSUM_AUTO
+	bool partial_checksums; // of what arrives, see struct port_driver
 	uint8_t hop_limit;
 	uint16_t vlan; // 0 = untagged
 	uint32_t mtu; // bytes of IP packet that the port takes

@@ -38,16 +38,12 @@ const struct port_driver *port_driver_find(const char *name) {
 	return d;
 }
 
-int port_checksum_mode(enum rr_checksum_mode wanted, const struct port_driver *driver,
-	bool can_offload, enum rr_checksum_mode *mode) {
+int port_checksum_mode(
+	enum rr_checksum_mode wanted, bool can_offload, enum rr_checksum_mode *mode) {
 	*mode = wanted;
 	if (wanted == RR_CHECKSUM_OFFLOAD)
 		return can_offload ? 0 : -ENOTSUP;
-	if (wanted != RR_CHECKSUM_AUTO)
-		return 0;
-	if (driver->partial_checksums)
-		*mode = RR_CHECKSUM_FULL;
-	else
+	if (wanted == RR_CHECKSUM_AUTO)
 		*mode = can_offload ? RR_CHECKSUM_OFFLOAD : RR_CHECKSUM_INCREMENTAL;
 	return 0;
 }
@@ -123,21 +119,17 @@ static int checksum_choose(struct opening *o) {
 	const uint64_t rx = RTE_ETH_RX_OFFLOAD_IPV4_CKSUM | RTE_ETH_RX_OFFLOAD_UDP_CKSUM;
 	bool can_offload = (o->info.tx_offload_capa & tx) == tx;
 	struct port *port = o->port;
-	int ret = port_checksum_mode(port->cfg->checksum, o->driver, can_offload, &port->checksum);
+	int ret = port_checksum_mode(port->cfg->checksum, can_offload, &port->checksum);
 
 	if (ret < 0) {
 		rr_err("port", "%s: %s computes no IPv4 and UDP checksums: use checksum = \"auto\"",
 			port->cfg->name, o->info.driver_name);
 		return ret;
 	}
-	if (o->driver->partial_checksums && port->checksum == RR_CHECKSUM_INCREMENTAL)
-		rr_warn("port",
-			"%s: %s passes on unfinished checksums of local senders; with "
-			"checksum = \"incremental\" those stay wrong",
-			port->cfg->name, o->info.driver_name);
 	if (port->checksum == RR_CHECKSUM_OFFLOAD)
 		o->conf.txmode.offloads |= tx;
 	o->conf.rxmode.offloads |= o->info.rx_offload_capa & rx;
+	port->partial_checksums = o->driver->partial_checksums;
 	port->rx_udp_checksum = o->info.rx_offload_capa & RTE_ETH_RX_OFFLOAD_UDP_CKSUM;
 	return 0;
 }

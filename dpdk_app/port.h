@@ -29,6 +29,7 @@ struct port {
 	struct rte_ether_addr mac;
 	enum rr_checksum_mode checksum; // how UDP checksums are written; never RR_CHECKSUM_AUTO
 	bool rx_udp_checksum; // the device tells whether a UDP checksum is right
+	bool partial_checksums; // as in struct port_driver
 	enum port_link link; // as told last
 	struct steering_plan *plan; // NULL while the port is not configured
 	// Writer: main, with release; readers: workers, with acquire.
@@ -81,5 +82,4 @@ struct port_driver {
 const struct port_driver *port_driver_find(const char *name);
 
 // What `wanted` becomes on a device. Returns 0, or -ENOTSUP for an offload that it does not have.
-int port_checksum_mode(enum rr_checksum_mode wanted, const struct port_driver *driver,
-	bool can_offload, enum rr_checksum_mode *mode);
+int port_checksum_mode(enum rr_checksum_mode wanted, bool can_offload, enum rr_checksum_mode *mode);

@@ -3,7 +3,7 @@
 //
 // The UDP header stays where it is, since its size never changes; what stands in front of it grows
 // or shrinks into the headroom. The payload is not touched. The UDP checksum is taken over from the
-// received one where the outgoing port allows it, else computed anew or left to the device.
+// received one where that can be believed, else computed anew, or left to the device.
 #include "rewrite.h"
 
 #include <errno.h>
@@ -165,10 +165,24 @@ static void checksum_offload(struct rte_mbuf *m, const struct local_addr *from) 
 	m->ol_flags |= from->family == RR_FAMILY_IPV6 ? RTE_MBUF_F_TX_IPV6 : RTE_MBUF_F_TX_IPV4;
 }
 
-static void checksum_finish(struct rte_mbuf *m, const struct rewrite_headers *h) {
+// A checksum that was not finished cannot be brought in line; whether it was is a property of where
+// the packet came from.
+static inline enum rr_checksum_mode checksum_mode(
+	const struct rewrite *r, const struct pkt *p, const struct local_addr *from) {
+	uint64_t verdict = p->m->ol_flags & RTE_MBUF_F_RX_L4_CKSUM_MASK;
+
+	if (from->checksum == RR_CHECKSUM_INCREMENTAL &&
+		(verdict == RTE_MBUF_F_RX_L4_CKSUM_NONE ||
+			flow_local(r->table, p->slot)->partial_checksums))
+		return RR_CHECKSUM_FULL;
+	return (enum rr_checksum_mode)from->checksum;
+}
+
+static void checksum_finish(
+	struct rte_mbuf *m, const struct rewrite_headers *h, enum rr_checksum_mode mode) {
 	const struct local_addr *from = h->from;
 
-	switch ((enum rr_checksum_mode)from->checksum) {
+	switch (mode) {
 	case RR_CHECKSUM_OFFLOAD:
 		checksum_offload(m, from);
 		break;
@@ -223,6 +237,7 @@ static inline bool make_room(struct pkt *p, uint32_t len) {
 static inline enum rr_counter rewrite_packet(struct rewrite *r, struct pkt *p) {
 	struct rr_flow *f = p->flow;
 	const struct local_addr *from;
+	enum rr_checksum_mode mode;
 	struct rewrite_headers h;
 
 	if (RR_UNLIKELY(f->out_addr >= r->table->addrs->n_addrs))
@@ -238,12 +253,13 @@ static inline enum rr_counter rewrite_packet(struct rewrite *r, struct pkt *p) {
 	h.dst_port_be = f->out_port_be;
 	h.payload_len = p->payload_len;
 	h.tos = f->tos;
-	h.udp_checksum = from->checksum == RR_CHECKSUM_INCREMENTAL ? checksum_update(r, p, &h) : 0;
+	mode = checksum_mode(r, p, from);
+	h.udp_checksum = mode == RR_CHECKSUM_INCREMENTAL ? checksum_update(r, p, &h) : 0;
 	if (RR_UNLIKELY(!make_room(p, rewrite_len(from))))
 		return RR_C_drop_headroom;
 	rewrite_write(p->udp, &h);
 	p->m->ol_flags &= RTE_MBUF_F_INDIRECT | RTE_MBUF_F_EXTERNAL;
-	checksum_finish(p->m, &h);
+	checksum_finish(p->m, &h, mode);
 	p->out_port = from->port;
 	return RR_N_COUNTERS;
 }

@@ -160,6 +160,30 @@ TEST_F(Rewrite, OffloadTellsTheDevice) {
 	}
 }
 
+// Local kernel senders leave a checksum for their device to finish. Whether that can be is a matter
+// of where the packet came from, not of where it goes.
+TEST_F(Rewrite, PartialChecksumIsFinishedWhateverItLeavesBy) {
+	for (const char *name : {"EXT4_to_INT4_partial", "EXT6_to_INT4_partial"}) {
+		Vector v = vector_named(name);
+		Mbuf by_driver(unhex(v.in)), by_flag(unhex(v.in)), believed(unhex(v.in));
+
+		v.mode = RR_CHECKSUM_INCREMENTAL;
+		world.ports->port[EXT_PORT].partial_checksums = true;
+		ASSERT_EQ(1u, run_one(by_driver, v));
+		EXPECT_EQ(v.out, hex(by_driver.bytes()));
+		world.ports->port[EXT_PORT].partial_checksums = false;
+		by_flag.m.ol_flags = RTE_MBUF_F_RX_L4_CKSUM_NONE;
+		ASSERT_EQ(1u, run_one(by_flag, v));
+		EXPECT_EQ(v.out, hex(by_flag.bytes()));
+		// Only the port of arrival counts.
+		world.ports->port[INT_PORT].partial_checksums = true;
+		believed.m.ol_flags = RTE_MBUF_F_RX_L4_CKSUM_GOOD;
+		ASSERT_EQ(1u, run_one(believed, v));
+		EXPECT_NE(v.out, hex(believed.bytes()));
+		world.ports->port[INT_PORT].partial_checksums = false;
+	}
+}
+
 TEST_F(Rewrite, NoHeadroomForALargerHeader) {
 	const Vector &v = vector_named("EXT4_to_INT6_FULL_172");
 
