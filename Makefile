@@ -297,7 +297,7 @@ check: unit golden packets $(if $(SANITIZE),,corpus)
 
 #: make stress     concurrent parts under load; SANITIZE=thread is what it is for
 stress: $(STRESS_BIN)
-	@for t in $(STRESS_TESTS); do \
+	@export TSAN_OPTIONS=halt_on_error=1; for t in $(STRESS_TESTS); do \
 		BUILD=$(BUILD) tests/run stress/$$t $(BUILD)/tests/stress_$$t || exit 1; done
 
 #: make fuzz       libFuzzer on every parser, FUZZ_TIME=20 seconds each
