@@ -259,8 +259,6 @@ int session_take_ports(struct control *ctl, struct session *s, unsigned int leg)
 	if (l->pair.uid != 0) {
 		session_capture(ctl, s, false);
 		ret = session_retire(s, leg);
-		if (ret == 0)
-			s->retired->held = s->changes != NULL;
 	}
 	if (ret < 0) {
 		give_back(ctl, &pair);

@@ -101,7 +101,6 @@ struct session_retired {
 	uint8_t leg;
 	uint8_t waiting; // bit per flow whose delete is not acknowledged
 	bool submitted; // the deletes are on their way
-	bool held; // an open change may want it back
 };
 
 enum session_state {
@@ -162,8 +161,8 @@ struct session_params {
 // ports), -EADDRNOTAVAIL (local address in no pool), -ENOMEM.
 int session_new(struct control *ctl, const struct session_params *params, struct session **out);
 
-// Give a leg its first ports, or others. An old pair is retired, and deleted once the change that
-// moved the leg is closed. Errors as session_new.
+// Give a leg its first ports, or others. An old pair is retired; who closes the change deletes it.
+// Errors as session_new.
 int session_take_ports(struct control *ctl, struct session *s, unsigned int leg);
 
 // The party's address as signalled; see protocol reference 5.2.2 and 9.2.

@@ -45,29 +45,13 @@ static void unlink_change(struct session_change *change) {
 	change->session = NULL;
 }
 
-static bool wants_pair(const struct session_change *change, uint64_t uid) {
-	return change->leg[0].pair.uid == uid || change->leg[1].pair.uid == uid;
-}
-
-// Replaced ports are held for as long as a change could want them back.
-static void release_held(struct control *ctl, struct session *s) {
-	for (struct session_retired *r = s->retired; r; r = r->next) {
-		const struct session_change *change = s->changes;
-
-		while (change && !wants_pair(change, r->pair.uid))
-			change = change->next;
-		r->held = change != NULL;
-	}
-	session_tell_retired(ctl, s, NULL);
-}
-
 bool session_change_close(struct control *ctl, struct session_change *change) {
 	struct session *s = change->session;
 	bool holds = change->state != CHANGE_VOID;
 
 	if (change->state == CHANGE_OPEN) {
 		unlink_change(change);
-		release_held(ctl, s);
+		session_tell_retired(ctl, s, NULL);
 	}
 	change_free(change);
 	return holds;
@@ -82,8 +66,6 @@ void session_change_end_all(struct session *s) {
 		change->session = NULL;
 	}
 	s->changes = NULL;
-	for (struct session_retired *r = s->retired; r; r = r->next)
-		r->held = false;
 }
 
 // The changes behind one that is undone were built on it.
@@ -151,7 +133,7 @@ void session_change_undo(struct control *ctl, struct session_change *change) {
 		} else {
 			restore(ctl, change);
 			unlink_change(change);
-			release_held(ctl, s);
+			session_tell_retired(ctl, s, NULL);
 			session_tell(ctl, s, NULL);
 		}
 	}

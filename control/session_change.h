@@ -6,6 +6,10 @@
 // change is closed and the ports it replaced are given up; when it refuses or is silent, the
 // session becomes what it was, and the later changes, which were built on this one, fail with it.
 //
+// The order of the ring is what makes this safe: the delete of replaced ports goes out behind the
+// requests that replace them, and what puts them back goes out behind both. So a delete that was
+// acknowledged belongs to a change that is closed.
+//
 // Changes live in memory only. After a restart of control what was committed is the truth: its
 // reply was stored with it, and a controller that asks again gets that one.
 #pragma once

@@ -121,7 +121,7 @@ int session_tell_retired(struct control *ctl, struct session *s, struct job *job
 	int first_error = 0;
 
 	for (struct session_retired *r = s->retired; r; r = r->next) {
-		int ret = r->submitted || r->held ? 0 : delete_flows(ctl, s, r, job);
+		int ret = r->submitted ? 0 : delete_flows(ctl, s, r, job);
 
 		if (ret < 0 && first_error == 0)
 			first_error = ret;

@@ -17,7 +17,7 @@ int session_tell(struct control *ctl, struct session *s, struct job *job);
 int session_tell_leg(struct control *ctl, struct session *s, unsigned int leg, struct job *job);
 // The same for a resync, with the deletes of retired pairs sent again.
 int session_tell_again(struct control *ctl, struct session *s);
-// The deletes of retired pairs that were not submitted yet and are not held.
+// The deletes of retired pairs that were not submitted yet.
 int session_tell_retired(struct control *ctl, struct session *s, struct job *job);
 
 // Counters of one flow of a leg since the session was made: base, retired pairs and current ports.

@@ -328,6 +328,30 @@ TEST_F(SessionTest, CountersOutliveTheirPorts) {
 	EXPECT_EQ(command("Q c tt ft"), "60 7 3 10 0");
 }
 
+TEST_F(SessionTest, NewPortsKnowWhatTheOldOnesLearned) {
+	struct rr_flow *f;
+
+	U("ft");
+	L("ft tt");
+	f = dp.flow(slot(session("c"), SESSION_CALLEE, SESSION_RTCP));
+	f->flags |= RR_FLOW_HAS_REMOTE | RR_FLOW_UNTRUSTED_SDP;
+	f->remote_family = RR_FAMILY_IPV4;
+	f->remote_port_be = htons(4711);
+	take_seen();
+	command("Un c 198.18.0.50 4000 ft tt");
+	int n = 0;
+
+	for (const struct rr_request &q : take_seen()) {
+		if (q.op == RR_REQUEST_FLOW_DEL ||
+			q.slot != slot(session("c"), SESSION_CALLEE, SESSION_RTCP))
+			continue;
+		n++;
+		EXPECT_TRUE(q.flags & RR_SET_LEARNED);
+		EXPECT_EQ(ntohs(q.learned.port_be), 4711);
+	}
+	EXPECT_EQ(n, 1);
+}
+
 TEST_F(SessionTest, RemoteOfAnotherFamilyIsNotTold) {
 	command("U6l{main} c 2001:db8::5 4000 ft");
 	L("ft tt");
@@ -368,6 +392,8 @@ TEST_F(SessionTest, LearnedSourceIsKeptForAFreshRegion) {
 	const struct session_learned &learned = s->leg[SESSION_CALLER].learned[SESSION_RTP];
 	EXPECT_EQ(learned.flags, event.flags);
 	EXPECT_EQ(learned.latch_ssrc, 77U);
+	EXPECT_EQ(s->leg[SESSION_CALLER].learned[SESSION_RTCP].flags, 0);
+	EXPECT_EQ(s->leg[SESSION_CALLEE].learned[SESSION_RTP].flags, 0);
 
 	event.uid = 999999; // of no session
 	event.latch_ssrc = 78;

@@ -125,6 +125,18 @@ TEST_F(SessionChangeTest, OldPortsAreHeldUntilTheNewOnesAreAcknowledged) {
 	EXPECT_EQ(dp.n_installed(), 4U);
 }
 
+TEST_F(SessionChangeTest, FailedUpdateMakesNoWeakSessionStrong) {
+	command("Uw c 198.18.0.50 4000 ft");
+	command("L c 198.18.0.60 5000 ft tt");
+	dp.stop();
+	execute("U c 198.18.0.50 4000 ft");
+	turn();
+	EXPECT_TRUE(session("c")->strong);
+	time_out();
+	EXPECT_FALSE(session("c")->strong);
+	EXPECT_TRUE(session("c")->leg[SESSION_CALLEE].weak);
+}
+
 TEST_F(SessionChangeTest, RestoredAddressIsNewsToTheDataplane) {
 	new_call();
 	uint32_t version = session("c")->leg[SESSION_CALLER].version;
