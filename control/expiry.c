@@ -116,9 +116,7 @@ static void place(struct expiry *ex, struct session *s, uint64_t due) {
 static void arm_at(struct expiry *ex, struct session *s, uint64_t due) {
 	if (due <= ex->last_tick)
 		due = ex->last_tick + 1;
-	if (due >= ex->last_tick + EXPIRY_SLOTS)
-		due = ex->last_tick + EXPIRY_SLOTS - 1;
-	place(ex, s, due);
+	place(ex, s, due); // beyond the wheel: looked at once a round
 }
 
 void expiry_arm(struct control *ctl, struct session *s) {
