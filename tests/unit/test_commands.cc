@@ -221,6 +221,17 @@ TEST_F(CommandTest, EndOfASessionCountsItsMedia) {
 	EXPECT_EQ(G("nsess_destroyed nsess_timeout"), "4 0");
 }
 
+TEST_F(CommandTest, PacketTotalsNeverGoBack) {
+	uint64_t *relayed = &dp.region.workers[0].counters[0][RR_C_relayed_packets];
+
+	*relayed = 100;
+	EXPECT_EQ(G("npkts_relayed"), "100");
+	*relayed = 40; // nobody should, but the region is another's
+	EXPECT_EQ(G("npkts_relayed"), "100");
+	*relayed = 50;
+	EXPECT_EQ(G("npkts_relayed"), "110");
+}
+
 TEST_F(CommandTest, RateOfReceivedPackets) {
 	pass(1);
 	dp.region.workers[0].counters[0][RR_C_relayed_packets] = 500;

@@ -367,6 +367,18 @@ TEST_F(ResyncTest, MovedPortsAreFinishedAfterARestart) {
 	EXPECT_EQ(command("Q c tt ft"), "60 5 0 5 0");
 }
 
+TEST_F(ResyncTest, EveryMovedLegKeepsItsCounters) {
+	new_call();
+	receive(session("c"), SESSION_CALLER, SESSION_RTP, 7);
+	execute("Ln c 198.18.0.60 5000 ft tt");
+	control_turn_begin(&ctl, now);
+	control_turn_commit(&ctl);
+	crash();
+	open();
+	settle();
+	EXPECT_EQ(command("Q c ft"), "60 7 0 7 0");
+}
+
 TEST_F(ResyncTest, BothDieAtOnce) {
 	std::string a = new_call("a");
 
