@@ -340,13 +340,17 @@ class Load:
             raise Fault(f"I says {info}, the model '{active}'")
 
     def _check_flows(self):
+        """Exactly the model's flows, each whole: neither half written nor waiting for control."""
         want = self.model.flows()
 
-        def difference():
+        def faults():
             got = self.relay.flows()
-            return f"flows left over: {sorted(got - want)}, missing: {sorted(want - got)}"
+            texts = [f"{local} left over" for local in sorted(set(got) - want)]
+            texts += [f"{local} missing" for local in sorted(want - set(got))]
+            return texts + [f"{local} {state}" for local, state in sorted(got.items())
+                            if local in want and state in ("busy", "torn", "deleted")]
 
-        self.loop.until(lambda: self.relay.flows() == want, difference, 10)
+        self.loop.until(lambda: not faults(), lambda: "flows: " + ", ".join(faults()), 10)
 
     def _check_created(self):
         """Nothing was made or ended twice; what failed may have been made for a moment."""

@@ -190,9 +190,12 @@ class Relay:
                 status["dataplane"]["pid"] == self.process["dataplane"].pid)
 
     def flows(self):
-        """{(host, port)} of every flow that is installed."""
-        local = (flow["local"].rpartition(":") for flow in self.rrctl("flow", "show")["flows"])
-        return {(host.strip("[]"), int(port)) for host, _, port in local}
+        """{(host, port): state} of every flow that is installed."""
+        flows = {}
+        for flow in self.rrctl("flow", "show")["flows"]:
+            host, _, port = flow["local"].rpartition(":")
+            flows[host.strip("[]"), int(port)] = flow["state"]
+        return flows
 
     def counters(self):
         """The dataplane's counters that only grow."""
