@@ -88,10 +88,35 @@ static int device_info(struct opening *o) {
 	return 0;
 }
 
-static int queues_choose(struct opening *o) {
+// Nobody would fetch what arrives on a queue that exists and is not polled.
+static int rx_queues_choose(struct opening *o) {
 	const struct rr_port_config *cfg = o->port->cfg;
 	uint32_t wanted = cfg->n_rx_queues ? cfg->n_rx_queues : o->cfg->n_workers;
 	uint32_t n_rx = RTE_MIN(wanted, (uint32_t)o->info.max_rx_queues);
+
+	if (o->driver->all_queues && n_rx < o->info.max_rx_queues) {
+		if (cfg->n_rx_queues != 0) {
+			rr_err("port",
+				"%s: rx_queues = %u, but %s spreads packets over all of its %u "
+				"queues: give it fewer in its device arguments, or leave "
+				"rx_queues out",
+				cfg->name, cfg->n_rx_queues, o->driver->name,
+				o->info.max_rx_queues);
+			return -EINVAL;
+		}
+		n_rx = o->info.max_rx_queues;
+	} else if (n_rx < wanted) {
+		rr_warn("port",
+			"%s: device has %u receive queues, %u wanted; workers without one "
+			"are handed their packets",
+			cfg->name, n_rx, wanted);
+	}
+	o->port->n_rx = (uint16_t)n_rx;
+	return 0;
+}
+
+static int tx_queues_choose(struct opening *o) {
+	const struct rr_port_config *cfg = o->port->cfg;
 
 	if (o->info.max_tx_queues < o->cfg->n_workers) {
 		rr_err("port",
@@ -101,15 +126,6 @@ static int queues_choose(struct opening *o) {
 			o->driver->tx_queues_hint ? o->driver->tx_queues_hint : "use fewer cores");
 		return -EINVAL;
 	}
-	// Nobody would fetch what arrives on a queue that exists and is not polled.
-	if (cfg->n_rx_queues == 0 && o->driver->all_queues)
-		n_rx = o->info.max_rx_queues;
-	else if (n_rx < wanted)
-		rr_warn("port",
-			"%s: device has %u receive queues, %u wanted; workers without one "
-			"are handed their packets",
-			cfg->name, n_rx, wanted);
-	o->port->n_rx = (uint16_t)n_rx;
 	o->port->n_tx = (uint16_t)o->cfg->n_workers;
 	return 0;
 }
@@ -259,7 +275,8 @@ static void port_report(const struct opening *o) {
 static int (*const opening_steps[])(struct opening *) = {
 	device_find,
 	device_info,
-	queues_choose,
+	rx_queues_choose,
+	tx_queues_choose,
 	checksum_choose,
 	steering_choose,
 	mtu_choose,

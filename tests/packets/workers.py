@@ -232,6 +232,17 @@ class Base:
         self.run_queues(Calls(), queues, checks)
 
 
+class Queues(unittest.TestCase):
+    """A device that spreads over all of its queues, and a configuration that polls fewer."""
+
+    def test_queues_that_nobody_polls_are_refused(self):
+        port = Port("outer", [[], []], rx_queues=1)
+        said = "outer: rx_queues = 1, but net_pcap spreads packets over all of its 2 queues"
+        with self.assertRaisesRegex(RuntimeError, said):
+            with Dataplane([port, Port("inner")], realms_conf()):
+                pass
+
+
 class TwoWorkers(Base, unittest.TestCase):
     n_workers = 2
 
