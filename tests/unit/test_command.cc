@@ -308,6 +308,7 @@ TEST_F(Command, NewerVersionWithoutAddressIsHold) {
 	apply(q);
 	q.version = 2;
 	q.flags = 0;
+	q.signalled = endpoint("198.18.9.9", 9); // not looked at
 	EXPECT_EQ(RR_REPLY_OK, apply(q));
 	EXPECT_EQ(htons(4000), flow(a).remote_port_be);
 	EXPECT_EQ(2u, world.cold[a].version);

@@ -227,6 +227,12 @@ TEST_F(FlowTable, CanSend) {
 
 		EXPECT_TRUE(flow_can_send(&ep)) << addr;
 	}
+	for (const char *addr :
+		{"0.1.2.3", "127.1.1.1", "224.0.0.1", "240.0.0.1", "::", "::1", "ff02::1"}) {
+		struct rr_endpoint ep = endpoint(addr, 1);
+
+		EXPECT_FALSE(flow_can_send(&ep)) << addr;
+	}
 	struct rr_endpoint none = endpoint("", 1);
 	EXPECT_FALSE(flow_can_send(&none));
 }

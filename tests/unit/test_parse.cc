@@ -305,6 +305,7 @@ TEST_F(Parse, Ipv6BrokenChains) {
 	EXPECT_VERDICT(RR_C_drop_ip6_extension, run6(Bytes{17, 0, 1, 5, 0, 0, 0, 0} + media, 60));
 	EXPECT_VERDICT(RR_C_drop_ip6_extension, run6(Bytes{17, 0, 1, 3, 0, 0, 0, 1} + media, 60));
 	EXPECT_VERDICT(RR_C_drop_ip6_extension, run6(Bytes{17, 9, 1, 4, 0, 0, 0, 0}, 60));
+	EXPECT_VERDICT(RR_C_drop_ip6_extension, run6(Bytes{17, 1, 1, 4, 0, 0, 0, 0}, 60));
 	EXPECT_VERDICT(RR_C_drop_ip6_extension, run6(Bytes(7, 0), 60));
 	// hop-by-hop options behind another header
 	EXPECT_VERDICT(RR_C_drop_ip6_extension,
@@ -328,6 +329,7 @@ TEST_F(Parse, Ipv6RoutingAndFragments) {
 	EXPECT_VERDICT(RR_C_drop_ip_fragment, run6(Bytes{17, 0, 0, 1, 0, 0, 0, 9} + media, 44));
 	EXPECT_VERDICT(RR_C_drop_ip_fragment, run6(Bytes{17, 0, 0, 8, 0, 0, 0, 9} + media, 44));
 	EXPECT_VERDICT(PARSE_MEDIA, run6(Bytes{17, 0, 0, 6, 0, 0, 0, 9} + media, 44));
+	EXPECT_VERDICT(PARSE_MEDIA, run6(Bytes{17, 9, 0, 0, 0, 0, 0, 9} + media, 44)) << "reserved";
 }
 
 TEST_F(Parse, UdpHeader) {
@@ -340,6 +342,17 @@ TEST_F(Parse, UdpHeader) {
 	EXPECT_VERDICT(RR_C_drop_udp_length, run4(bad));
 	bad[4] = 0x10;
 	EXPECT_VERDICT(RR_C_drop_udp_length, run4(bad));
+}
+
+TEST_F(Parse, UdpReachesIntoThePadding) {
+	Bytes frame_bytes =
+		ether(to_ext, 0x0800, ip4(caller4, "198.18.0.1", udp(4000, 20002, {1})));
+
+	frame_bytes[14 + 20 + 5]++;
+	EXPECT_VERDICT(RR_C_drop_udp_length, run(frame_bytes + Bytes(17, 0)));
+	frame_bytes = ether(to_ext, 0x86dd, ip6(caller6, "2001:db8:1::1", udp(4000, 20002, {1})));
+	frame_bytes[14 + 40 + 5]++;
+	EXPECT_VERDICT(RR_C_drop_udp_length, run(frame_bytes + Bytes(17, 0)));
 }
 
 TEST_F(Parse, UdpShorterThanIpIsTrimmed) {
@@ -418,6 +431,31 @@ TEST(AddrTable, LargePools) {
 	EXPECT_EQ(-EINVAL, addr_table_build(table.get(), cfg.get(), ports.get()));
 	cfg->addr[1].realm = 0;
 	cfg->addr[1].family = 5;
+	EXPECT_EQ(-EINVAL, addr_table_build(table.get(), cfg.get(), ports.get()));
+}
+
+TEST(AddrTable, OneAddressInManyVlans) {
+	Zeroed<struct rr_config> cfg;
+	Zeroed<struct port_set> ports;
+	Zeroed<struct addr_table> table;
+
+	ports->n = RR_MAX_PORTS;
+	cfg->n_realms = RR_MAX_REALMS;
+	for (uint32_t i = 0; i < RR_MAX_REALMS * RR_MAX_PORTS; i++) {
+		struct rr_shm_addr *a = &cfg->addr[cfg->n_addrs++];
+
+		cfg->realm[i % RR_MAX_REALMS].vlan = (uint16_t)(i % RR_MAX_REALMS + 1);
+		memcpy(a->addr, endpoint("198.18.0.1", 0).addr, 16);
+		a->family = RR_FAMILY_IPV4;
+		a->realm = (uint8_t)(i % RR_MAX_REALMS);
+		a->port = (uint8_t)(i / RR_MAX_REALMS);
+	}
+	ASSERT_EQ(0, addr_table_build(table.get(), cfg.get(), ports.get()));
+	for (uint32_t i = 0; i < cfg->n_addrs; i++)
+		EXPECT_EQ(i, addr_table_find(table.get(), cfg->addr[i].port,
+				     cfg->realm[cfg->addr[i].realm].vlan, RR_FAMILY_IPV4,
+				     cfg->addr[i].addr));
+	cfg->realm[0].vlan = 4096;
 	EXPECT_EQ(-EINVAL, addr_table_build(table.get(), cfg.get(), ports.get()));
 }
 

@@ -265,6 +265,7 @@ TEST_F(Relay, PaddingByteOfAChain) {
 	call("198.18.5.5");
 	padded[0] |= 0x20;
 	padded.back() = 0; // padding of no bytes: no RTP
+	padded[99] = 1; // which would be fine where the first buffer ends
 	Mbuf head(Bytes(42, 0) + Bytes(padded.begin(), padded.begin() + 100));
 	Mbuf tail(Bytes(padded.begin() + 100, padded.end()));
 	head.m.next = &tail.m;
@@ -362,6 +363,7 @@ TEST_F(Relay, CompatNewSsrcLatchesAgain) {
 	from("198.18.5.5", 4000, rtp(9000, 77));
 	EXPECT_EQ(77u, cold().latch_ssrc);
 	EXPECT_EQ(9000, cold().latch_seq);
+	EXPECT_EQ(1u, world.counters[EXT_PORT][RR_C_latched]) << "it was settled already";
 	EXPECT_TRUE(from("198.18.6.6", 5000, rtp(9001, 77)));
 }
 
@@ -488,15 +490,30 @@ TEST_F(Relay, CompatRtcpAtTheSameHostStays) {
 	from("198.18.5.5", 5000);
 	EXPECT_EQ("198.18.5.5:5000", remote());
 	EXPECT_EQ("198.18.5.5:4001", remote(20003));
+	EXPECT_EQ(1u, take_events().size()) << "nothing to tell of RTCP";
 }
 
 TEST_F(Relay, CompatGuessUnlatchesRtcpElsewhere) {
 	call("198.18.5.5");
 	from("198.18.7.7", 5555, {1}, 20003);
 	EXPECT_TRUE(latched(20003));
+	take_events();
 	from("198.18.6.6", 5000);
 	EXPECT_EQ("198.18.6.6:5001", remote(20003));
 	EXPECT_FALSE(latched(20003));
+	auto all = take_events();
+	ASSERT_EQ(2u, all.size());
+	EXPECT_EQ(RR_SET_LEARNED, all[0].flags) << "a packet has spoken: signalled ones stay out";
+}
+
+TEST_F(Relay, RtcpTeachesNobodyElse) {
+	struct rr_request q = request(EXT4, 20004, INT4, 20052);
+
+	call("198.18.5.5");
+	signal_to(q, "198.18.5.5", 4004);
+	set(q);
+	from("198.18.6.6", 5555, {1}, 20003);
+	EXPECT_EQ("198.18.5.5:4004", remote(20004)) << "the next call's RTP";
 }
 
 TEST_F(Relay, GuessLeavesForeignRtcpAlone) {
@@ -617,6 +634,21 @@ TEST_F(Safe, ContinuityNeedsSilenceAndTheNextNumbers) {
 	EXPECT_FALSE(from("198.18.5.5", 4000, rtp(637)));
 }
 
+TEST_F(Safe, ContinuityOnlyOfRtp) {
+	const struct latch_limits limits = {3 * S, 500 * MS, 50};
+	struct datagram d;
+
+	call("198.18.5.5");
+	from("198.18.5.5", 4000, rtp(100));
+	memset(&d, 0, sizeof(d));
+	d.source = endpoint("198.18.6.6", 5000);
+	d.rtp.ssrc = 0x11223344;
+	d.rtp.seq = 101;
+	EXPECT_EQ(0u, latch_datagram(&limits, &a(), &cold(), &d, now + S));
+	d.is_rtp = true;
+	EXPECT_TRUE(latch_datagram(&limits, &a(), &cold(), &d, now + S) & LEARN_MOVE);
+}
+
 TEST_F(Safe, ContinuityNeverWithSsrcZero) {
 	call("198.18.5.5");
 	from("198.18.5.5", 4000, rtp(100, 0));
@@ -654,6 +686,13 @@ TEST_F(Safe, OldPortOfTheSignalledHostIsStillTheOldPath) {
 	EXPECT_EQ(SAFE_PREVIOUS, a().learn);
 	EXPECT_TRUE(from("198.18.5.5", 4402, rtp(102)));
 	EXPECT_EQ(SAFE_HOST, a().learn);
+}
+
+TEST_F(Safe, AddressThatNeverSpokeIsNoOldPath) {
+	call("198.18.5.5");
+	signal_again("198.18.8.8", 4400);
+	EXPECT_TRUE(from("198.18.5.5", 4000, rtp(101)));
+	EXPECT_EQ(SAFE_STRANGER, a().learn);
 }
 
 TEST_F(Safe, RepeatedAddressChangesNothing) {
@@ -695,11 +734,26 @@ TEST_F(Safe, RtcpFollowsRtp) {
 	EXPECT_EQ("198.18.6.6:5001", remote(20003));
 	EXPECT_EQ(SAFE_SIGNALLED, a(20003).learn);
 	EXPECT_FALSE(latched(20003));
+	EXPECT_TRUE(a(20003).flags & RR_FLOW_GUESSED);
 	EXPECT_TRUE(from("198.18.7.7", 1, {1}, 20003)) << "a stranger, for now";
 	EXPECT_TRUE(from("198.18.6.6", 5077, {1}, 20003)) << "the guessed host is better";
 	EXPECT_FALSE(from("198.18.7.7", 1, {1}, 20003));
 	EXPECT_TRUE(from("198.18.6.6", 5001, {1}, 20003)) << "and the guess is best";
 	EXPECT_TRUE(latched(20003));
+}
+
+TEST_F(Safe, WhatCompatSettledStaysSettled) {
+	struct rr_request q = request(EXT4, 20002, INT4, 20050);
+
+	call("198.18.5.5");
+	q.flags = 0;
+	set(q);
+	EXPECT_TRUE(from("198.18.6.6", 5000));
+	EXPECT_TRUE(latched());
+	q.flags = RR_SET_SAFE;
+	set(q);
+	EXPECT_EQ(SAFE_LOCKED, a().learn);
+	EXPECT_FALSE(from("198.18.5.5", 4000, rtp(1, 5)));
 }
 
 TEST_F(Safe, ModeMayChange) {
@@ -711,7 +765,7 @@ TEST_F(Safe, ModeMayChange) {
 	mode = RR_SET_SAFE;
 	signal_again("198.18.6.6", 5000);
 	EXPECT_EQ(latched() ? SAFE_LOCKED : SAFE_SIGNALLED, a().learn);
-	a().learn = 200; // not ours: taken as locked
+	a().learn = SAFE_STRANGER + 20 * SAFE_STATES; // not ours: taken as locked
 	a().flags &= (uint16_t)~RR_FLOW_LATCHED;
 	EXPECT_FALSE(from("198.18.7.7", 5000, rtp(1, 5)));
 }
@@ -829,6 +883,20 @@ TEST_F(Safe, Replay) {
 	set(unfinished);
 	EXPECT_EQ("198.18.5.5:4000", remote()) << "learned again from the next packet";
 	EXPECT_EQ(SAFE_SIGNALLED, a().learn);
+}
+
+TEST_F(Safe, ReplayOfAGuess) {
+	struct rr_request q = request(EXT4, 20003, INT4, 20051);
+
+	call("198.18.5.5");
+	from("198.18.6.6", 5000);
+	signal_to(q, "198.18.5.5", 4001);
+	replay(take_events(), q);
+	a(20003).uid = 0;
+	set(q);
+	EXPECT_EQ("198.18.6.6:5001", remote(20003));
+	EXPECT_TRUE(from("198.18.6.6", 5077, {1}, 20003));
+	EXPECT_EQ(SAFE_HOST, a(20003).learn) << "ranked by the guess";
 }
 
 // Ten thousand random datagrams and requests: the sequence count stays even, what goes out is what

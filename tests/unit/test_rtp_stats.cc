@@ -234,6 +234,13 @@ TEST_F(RtpStats, LatePacketAcrossTheWrap) {
 	expect_model();
 }
 
+TEST_F(RtpStats, LostAcrossTheWrapWithMarker) {
+	packet(65535);
+	packet(5, 0, 1, 0, true);
+	EXPECT_EQ(7u, totals().n_sent);
+	expect_model();
+}
+
 TEST_F(RtpStats, LostAcrossTheWrap) {
 	for (uint16_t seq : {65300, 200})
 		packet(seq);
@@ -302,6 +309,16 @@ TEST_F(RtpStats, LongStretchThenGap) {
 	expect_model();
 }
 
+TEST_F(RtpStats, DuplicatesFarBelowAGap) {
+	for (uint32_t seq = 0; seq < 5000; seq++)
+		packet((uint16_t)seq);
+	packet(5001);
+	for (uint16_t seq = 4600; seq < 5000; seq++)
+		packet(seq);
+	EXPECT_EQ(400u, totals().n_duplicates);
+	expect_model();
+}
+
 TEST_F(RtpStats, ParseErrors) {
 	rtp_stats_parse_error(cold.get());
 	rtp_stats_parse_error(cold.get());
@@ -353,6 +370,48 @@ TEST_F(RtpStats, RepeatedTimestampIsSkipped) {
 	packet(3, 320);
 	EXPECT_EQ(0.0, totals().jitter_max);
 	expect_model();
+}
+
+TEST_F(RtpStats, LateDuplicateIsNoSample) {
+	packet(0, 0);
+	now_us += 20000;
+	packet(1, 160);
+	now_us += 20000;
+	packet(2, 320);
+	now_us += 5000;
+	packet(1, 160);
+	EXPECT_EQ(0.0, totals().jitter_max);
+	expect_model();
+}
+
+// The maximum is kept to the last bit, also where its short form on the hot line is rounded.
+TEST_F(RtpStats, MaximumIsExact) {
+	std::mt19937 random(1);
+	double highest = 0;
+
+	for (uint32_t seq = 0; seq < 20000; seq++) {
+		now_us += 20000 + (random() % 8 == 0) * (random() % 3000000);
+		packet((uint16_t)seq, seq * 160U);
+		highest = std::max(highest, totals().jitter_last);
+		ASSERT_EQ(highest, totals().jitter_max);
+	}
+	EXPECT_LT(2048.0, highest);
+}
+
+// An estimate between the rounded and the exact maximum changes neither.
+TEST_F(RtpStats, EstimateJustBelowTheMaximum) {
+	double highest = 0;
+
+	for (uint32_t seq = 0; seq < 1000; seq++) {
+		uint32_t late_us = seq < 500 ? 1250000 : 1248750; // 10000 units, then 9990
+
+		now_us += 2000000;
+		packet((uint16_t)seq, seq * 16000U + (seq % 2 ? 0 : late_us / 125));
+		highest = std::max(highest, totals().jitter_last);
+		ASSERT_EQ(highest, totals().jitter_max);
+	}
+	EXPECT_NEAR(10000, highest, 1);
+	EXPECT_NEAR(9990, totals().jitter_last, 1);
 }
 
 TEST_F(RtpStats, TimestampResets) {
@@ -425,6 +484,7 @@ TEST_F(RtpStats, HugeDelays) {
 	EXPECT_GT(t.jitter_max, 1e8);
 	EXPECT_LT(t.jitter_max, 134217728.0);
 	EXPECT_LE(t.jitter_mean, t.jitter_max);
+	EXPECT_GT(t.jitter_mean, 3e7);
 }
 
 TEST_F(RtpStats, HalfWrittenNumbersAreRepaired) {
