@@ -35,7 +35,7 @@ class Loop:
             action()
 
     def until(self, condition, what, stuck_s=STUCK_S):
-        """Turn until the condition holds. `what` is a text, or a function that says what is missing."""
+        """Turn until the condition holds. `what`: a text, or a function that gives one."""
         deadline = time.monotonic() + stuck_s
         while not condition():
             if time.monotonic() > deadline:

@@ -49,7 +49,7 @@ class Command:
 
 
 class Session:
-    """One call: the owner's tag, and by leg the relay's local address and the party's remote one."""
+    """One call: the owner's tag; by leg, the relay's local address and the party's remote one."""
 
     def __init__(self, call_id, from_tag):
         self.call_id = call_id

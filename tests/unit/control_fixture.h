@@ -112,7 +112,8 @@ inline std::string config_text(const Settings &set, const std::string &folder) {
 			realms += (realms.empty() ? "" : ", ") + realm_text(name);
 		name.clear();
 	}
-	return "instance = { run_dir = \"" + folder + "/run\"; };\n" + "dataplane = { cores = " + set.cores +
+	return "instance = { run_dir = \"" + folder + "/run\"; };\n" +
+	       "dataplane = { cores = " + set.cores +
 	       "; poll = \"adaptive\"; hugepages = \"off\"; };\n" +
 	       "ports = ( { name = \"p0\"; device = \"net_null0\"; } );\n" + "realms = ( " +
 	       realms + " );\n" + set.bridge + "\nmedia = { " + set.media + " };\n" +
@@ -440,7 +441,7 @@ inline int port_of(const std::string &reply, int index = 0) {
 			return -1;
 		at += 4;
 	}
-	return atoi(reply.c_str() + at);
+	return (int)strtol(reply.c_str() + at, nullptr, 10);
 }
 
 } // namespace ctltest
