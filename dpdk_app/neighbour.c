@@ -183,26 +183,66 @@ static void entry_free(struct neighbour_table *t, uint32_t pos) {
 	rte_hash_free_key_with_position(t->hash, (int32_t)pos);
 }
 
-bool neighbour_answer(struct neighbour_table *t, const struct neighbour_key *key,
+// Ask everybody: who moved does not listen at the old place. A question that is out already is no
+// reason to believe what comes next.
+static void doubt(struct neighbour_entry *e, uint64_t now_ns) {
+	state_enter(e, NEIGHBOUR_VERIFYING, now_ns);
+	e->n_probes = UNICAST_PROBES;
+	e->next_ns = RTE_MAX(now_ns, e->probed_ns + PROBE_INTERVAL_NS);
+	e->answerable = false;
+}
+
+bool neighbour_hint(struct neighbour_table *t, const struct neighbour_key *key,
 	const struct rte_ether_addr *mac, uint64_t now_ns) {
 	int32_t pos = rte_hash_lookup(t->hash, key);
+	struct rte_ether_addr known;
 	struct neighbour_entry *e;
 
 	if (pos < 0)
 		return false;
 	e = &t->entries[pos];
-	if (e->state != NEIGHBOUR_RESOLVING && e->state != NEIGHBOUR_VERIFYING) {
-		if (e->state == NEIGHBOUR_REACHABLE && now_ns - e->confirmed_ns > PROBE_INTERVAL_NS)
-			state_enter(e, NEIGHBOUR_VERIFYING, now_ns);
-		return false;
+	if (e->state == NEIGHBOUR_RESOLVING) {
+		uint64_t due_ns = RTE_MAX(now_ns, e->probed_ns + PROBE_INTERVAL_NS);
+
+		e->next_ns = RTE_MIN(e->next_ns, due_ns);
+		return true;
 	}
-	if (e->probed_ns == 0 || now_ns - e->probed_ns > ANSWER_WINDOW_NS) {
-		e->next_ns = now_ns;
+	if (word_mac(rr_load_relaxed(&t->slots[pos].word), &known) &&
+		rte_is_same_ether_addr(&known, mac))
+		return false;
+	if (e->state != NEIGHBOUR_REACHABLE &&
+		(e->state != NEIGHBOUR_VERIFYING || e->n_probes >= UNICAST_PROBES))
+		return false;
+	doubt(e, now_ns);
+	return true;
+}
+
+static bool answer_counts(const struct neighbour_entry *e, uint64_t now_ns) {
+	return (e->state == NEIGHBOUR_RESOLVING || e->state == NEIGHBOUR_VERIFYING) &&
+	       e->answerable && now_ns - e->probed_ns <= ANSWER_WINDOW_NS;
+}
+
+bool neighbour_answer(struct neighbour_table *t, const struct neighbour_key *key,
+	const struct rte_ether_addr *mac, bool overrides, uint64_t now_ns) {
+	int32_t pos = rte_hash_lookup(t->hash, key);
+	struct rte_ether_addr known;
+	bool is_known;
+
+	if (pos < 0)
+		return false;
+	is_known = word_mac(rr_load_relaxed(&t->slots[pos].word), &known);
+	if (!mac && !is_known)
+		return false;
+	if (!mac)
+		mac = &known;
+	if (!answer_counts(&t->entries[pos], now_ns) ||
+		(is_known && !overrides && !rte_is_same_ether_addr(&known, mac))) {
+		neighbour_hint(t, key, mac, now_ns);
 		return false;
 	}
 	slot_publish(&t->slots[pos], mac);
-	e->confirmed_ns = now_ns;
-	state_enter(e, NEIGHBOUR_REACHABLE, now_ns);
+	t->entries[pos].confirmed_ns = now_ns;
+	state_enter(&t->entries[pos], NEIGHBOUR_REACHABLE, now_ns);
 	return true;
 }
 
@@ -228,6 +268,7 @@ static void entry_probe(struct neighbour_table *t, uint32_t pos, uint64_t now_ns
 	if (e->n_probes < UINT8_MAX)
 		e->n_probes++;
 	e->probed_ns = now_ns;
+	e->answerable = true;
 	e->next_ns = now_ns + probe_pause_ns(e->n_probes);
 }
 

@@ -55,6 +55,7 @@ struct neighbour_entry {
 	uint8_t state; // enum neighbour_state
 	uint8_t n_probes; // since the state began
 	bool pinned; // a gateway: kept although nobody uses it
+	bool answerable; // a question is out that an answer may be believed for
 	uint64_t confirmed_ns; // last answer
 	uint64_t used_ns; // last use seen
 	uint64_t probed_ns; // last question
@@ -106,9 +107,15 @@ int neighbour_mac(const struct neighbour_view *v, uint32_t handle, struct rte_et
 void neighbour_want(struct neighbour_table *t, uint32_t realm, enum rr_family family,
 	const uint8_t addr[16], uint64_t now_ns);
 
-// Main: an answer came. It counts only when a question went out for it shortly before; otherwise it
-// is taken as a hint to ask again, and false is returned.
+// Main: an answer to us came. It counts only when a question went out for it shortly before, and
+// moves a known address only when it says that it overrides (RFC 4861 7.2.5); otherwise it is taken
+// as a hint, and false is returned. mac NULL: it named none, and confirms the known one.
 bool neighbour_answer(struct neighbour_table *t, const struct neighbour_key *key,
+	const struct rte_ether_addr *mac, bool overrides, uint64_t now_ns);
+
+// Main: somebody said unasked that a next hop has this address. It is never believed, but a
+// difference is asked about, once a second at most. True when it is.
+bool neighbour_hint(struct neighbour_table *t, const struct neighbour_key *key,
 	const struct rte_ether_addr *mac, uint64_t now_ns);
 
 // Main: take the workers' wishes and ask for what is new among them. As often as can be: the first

@@ -202,39 +202,72 @@ static const struct local_addr *local_find(const struct punt *punt, const struct
 	return index == ADDR_NONE ? NULL : &punt->addrs->local[index];
 }
 
+// What a message says of where an address lives.
+struct claim {
+	struct neighbour_key key; // realm is not set
+	const struct rte_ether_addr *mac; // NULL when it leaves that out
+	const struct local_addr *asker; // ours that it answers, or NULL: nobody asked
+	bool overrides; // RFC 4861 4.4
+};
+
+// Offer a claim to every realm of the link: an answer to the one that asked, a hint to the others.
+// True when one of them had a use for it.
+static bool claim_offer(
+	const struct punt *punt, const struct punted *p, struct claim *c, uint64_t now_ns) {
+	bool used = false;
+
+	for (uint32_t r = 0; r < punt->cfg->n_realms; r++) {
+		const struct rr_realm_config *realm = &punt->cfg->realm[r];
+
+		if (realm->port != p->port || realm->vlan != p->vlan)
+			continue;
+		c->key.realm = (uint8_t)r;
+		if (c->asker && c->asker->realm == r)
+			used |= neighbour_answer(
+				punt->neighbours, &c->key, c->mac, c->overrides, now_ns);
+		else if (c->mac)
+			used |= neighbour_hint(punt->neighbours, &c->key, c->mac, now_ns);
+	}
+	return used;
+}
+
+// The sender of any message tells where it lives, also one that is gratuitous (RFC 5227 3).
 static int arp_handle(struct punt *punt, struct punted *p, uint64_t now_ns) {
-	struct neighbour_key key = {.family = RR_FAMILY_IPV4};
+	struct claim claim = {.key.family = RR_FAMILY_IPV4, .overrides = true};
 	const struct local_addr *local;
 	struct arp_message arp, reply;
+	bool used;
 
 	if (arp_parse(p->l3, p->l3_len, &arp) < 0)
 		return RR_C_drop_arp_invalid;
 	local = local_find(punt, p, RR_FAMILY_IPV4, arp.target_ip);
+	memcpy(claim.key.addr, arp.sender_ip, sizeof(arp.sender_ip));
+	claim.mac = &arp.sender_mac;
+	claim.asker = arp.op == RTE_ARP_OP_REPLY ? local : NULL;
+	used = claim_offer(punt, p, &claim, now_ns);
 	if (!local)
-		return RR_C_drop_arp_invalid;
-	if (arp.op == RTE_ARP_OP_REPLY) {
-		key.realm = local->realm;
-		memcpy(key.addr, arp.sender_ip, sizeof(arp.sender_ip));
-		return neighbour_answer(punt->neighbours, &key, &arp.sender_mac, now_ns)
-			       ? OUTCOME_DELIVERED
-			       : (int)RR_C_drop_punt_unhandled;
-	}
-	// Somebody announces or claims one of our addresses: there is nothing to answer.
-	if (memcmp(arp.sender_ip, arp.target_ip, sizeof(arp.sender_ip)) == 0)
-		return RR_C_drop_punt_unhandled;
+		return used ? OUTCOME_DELIVERED : (int)RR_C_drop_arp_invalid;
+	// To a reply, or to who announces or claims one of our addresses, there is nothing to say.
+	if (arp.op == RTE_ARP_OP_REPLY ||
+		memcmp(arp.sender_ip, arp.target_ip, sizeof(arp.sender_ip)) == 0)
+		return used ? OUTCOME_DELIVERED : (int)RR_C_drop_punt_unhandled;
 	arp_reply(&reply, &arp, &punt->ports->port[local->port].mac);
 	arp_send(punt, local, &arp.sender_mac, &reply);
 	return OUTCOME_DELIVERED;
 }
 
 static int solicitation_handle(
-	struct punt *punt, const struct punted *p, const struct nd_message *nd) {
+	struct punt *punt, const struct punted *p, const struct nd_message *nd, uint64_t now_ns) {
+	struct claim claim = {.key.family = RR_FAMILY_IPV6};
 	const struct local_addr *local = local_find(punt, p, RR_FAMILY_IPV6, nd->target);
 	const struct rte_ether_hdr *eth = rte_pktmbuf_mtod(p->m, const struct rte_ether_hdr *);
 	struct nd_message answer;
 
 	if (!local)
 		return RR_C_drop_nd_invalid;
+	memcpy(claim.key.addr, nd->src, sizeof(claim.key.addr));
+	claim.mac = nd->has_mac ? &nd->mac : NULL;
+	claim_offer(punt, p, &claim, now_ns);
 	nd_answer(&answer, nd, &punt->ports->port[local->port].mac);
 	if (!answer.solicited)
 		nd_send(punt, local, NULL, &answer);
@@ -243,22 +276,17 @@ static int solicitation_handle(
 	return OUTCOME_DELIVERED;
 }
 
-// The realm is that of the address the advertisement was sent to: the one that asked.
+// One that was solicited was sent to the address that asked.
 static int advertisement_handle(
 	struct punt *punt, const struct punted *p, const struct nd_message *nd, uint64_t now_ns) {
-	const struct local_addr *local = local_find(punt, p, RR_FAMILY_IPV6, nd->dst);
-	const struct rte_ether_hdr *eth = rte_pktmbuf_mtod(p->m, const struct rte_ether_hdr *);
-	struct neighbour_key key = {.family = RR_FAMILY_IPV6};
+	struct claim claim = {.key.family = RR_FAMILY_IPV6, .overrides = nd->override};
 
-	if (!local)
-		return RR_C_drop_punt_unhandled;
-	key.realm = local->realm;
-	memcpy(key.addr, nd->target, sizeof(key.addr));
-	// An answer to a unicast question may leave its address out (RFC 4861 4.4).
-	return neighbour_answer(
-		       punt->neighbours, &key, nd->has_mac ? &nd->mac : &eth->src_addr, now_ns)
-		       ? OUTCOME_DELIVERED
-		       : (int)RR_C_drop_punt_unhandled;
+	memcpy(claim.key.addr, nd->target, sizeof(claim.key.addr));
+	claim.mac = nd->has_mac ? &nd->mac : NULL;
+	if (nd->solicited)
+		claim.asker = local_find(punt, p, RR_FAMILY_IPV6, nd->dst);
+	return claim_offer(punt, p, &claim, now_ns) ? OUTCOME_DELIVERED
+						    : (int)RR_C_drop_punt_unhandled;
 }
 
 // Answer an echo request with its own buffer, back to where it came from. A tag that the device
@@ -306,7 +334,7 @@ static int ip6_handle(struct punt *punt, struct punted *p, uint64_t now_ns) {
 	if (ret < 0)
 		return echo_handle(punt, p, now_ns, icmp6_echo_reply);
 	if (nd.type == ND_SOLICITATION)
-		return solicitation_handle(punt, p, &nd);
+		return solicitation_handle(punt, p, &nd, now_ns);
 	return advertisement_handle(punt, p, &nd, now_ns);
 }
 

@@ -288,6 +288,59 @@ class NextHops(talks.Talk):
         self.send("outer", call.a.frame(rtp(2)))
         self.got(call.b, rtp(2))
 
+    def moved(self, call, ask, announce, answer):
+        """The party's host is at home; then another one says that it has the address."""
+        old, call.b.mac = call.b.mac, "02:00:00:00:02:ee"
+        self.install(call)
+        question = bytes(ask())
+        self.wait_for("outer", lambda frame: frame == question, "a first question")
+        self.send("outer", answer(old))
+        self.send("outer", announce(old))  # nothing new
+        before = self.counter("delivered")
+        self.send("outer", announce(call.b.mac))
+        self.assertEqual(self.counter("delivered"), before + 1)
+        new, call.b.mac = call.b.mac, old
+        self.send("outer", call.a.frame(rtp(1)))
+        self.got(call.b, rtp(1))
+        self.wait_for("outer", lambda frame: frame == question, "a question to everybody")
+        self.send("outer", answer(new))
+        call.b.mac = new
+        self.send("outer", call.a.frame(rtp(2)))
+        self.got(call.b, rtp(2))
+
+    def test_gratuitous_arp_of_a_host_that_moved(self):
+        call = self.unresolved_call(4, 124)
+        host = call.b.remote[0]
+
+        def reply(mac):
+            said = ARP(op=2, hwsrc=mac, psrc=host, hwdst=LOST.mac, pdst=LOST.pool(4))
+            return layer2(LOST, mac, LOST.mac) / said
+
+        def gratuitous(mac):
+            said = ARP(op=1, hwsrc=mac, psrc=host, hwdst=NOBODY, pdst=host)
+            return layer2(LOST, mac, BROADCAST) / said
+
+        def ask():
+            said = ARP(op=1, hwsrc=LOST.mac, psrc=LOST.pool(4), hwdst=NOBODY, pdst=host)
+            return layer2(LOST, LOST.mac, BROADCAST) / said
+
+        self.moved(call, ask, gratuitous, reply)
+
+    def test_unsolicited_advertisement_of_a_host_that_moved(self):
+        call = self.unresolved_call(6, 125)
+        host = call.b.remote[0]
+
+        def say(mac, dst, dst_mac, solicited):
+            said = IPv6(src=host, dst=dst, hlim=255) / ICMPv6ND_NA(R=0, S=solicited, O=1, tgt=host)
+            return layer2(LOST, mac, dst_mac) / said / ICMPv6NDOptDstLLAddr(lladdr=mac)
+
+        self.moved(
+            call,
+            lambda: solicitation(LOST, LOST.pool(6), host, src_mac=LOST.mac),
+            lambda mac: say(mac, *ALL_NODES, 0),
+            lambda mac: say(mac, LOST.pool(6), LOST.mac, 1),
+        )
+
     def test_next_hop_is_asked_for_before_media_comes(self):
         call = self.unresolved_call(4, 122)
         self.install(call)

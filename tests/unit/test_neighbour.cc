@@ -147,11 +147,18 @@ class Neighbour : public ::testing::Test {
 		return k;
 	}
 
-	bool answer(uint32_t realm, const Addr &addr, uint8_t last) {
+	bool answer(uint32_t realm, const Addr &addr, uint8_t last, bool overrides = true) {
 		neighbour_key k = key(realm, addr);
 		rte_ether_addr m = mac_of(last);
 
-		return neighbour_answer(&table, &k, &m, now);
+		return neighbour_answer(&table, &k, &m, overrides, now);
+	}
+
+	bool hint(const Addr &addr, uint8_t last) {
+		neighbour_key k = key(0, addr);
+		rte_ether_addr m = mac_of(last);
+
+		return neighbour_hint(&table, &k, &m, now);
 	}
 
 	// A resolved on-link neighbour of realm 0.
@@ -304,13 +311,117 @@ TEST_F(Neighbour, HintOfAMoveIsVerified) {
 	uint32_t handle = resolved(v4(0, 50), 50);
 
 	now += 2 * S;
-	EXPECT_FALSE(answer(0, v4(0, 50), 51)); // somebody says it moved
+	EXPECT_TRUE(hint(v4(0, 50), 51)); // somebody says it moved
+	EXPECT_EQ(50, mac(handle));
+	EXPECT_FALSE(answer(0, v4(0, 50), 51)) << "the question is not out yet";
 	EXPECT_EQ(50, mac(handle));
 	auto asked = tick_for(v4(0, 50));
 	ASSERT_EQ(1u, asked.size());
-	EXPECT_TRUE(asked[0].unicast);
+	EXPECT_FALSE(asked[0].unicast) << "who moved does not listen at the old place";
 	EXPECT_TRUE(answer(0, v4(0, 50), 51));
 	EXPECT_EQ(51, mac(handle));
+}
+
+TEST_F(Neighbour, AnswerNobodyAskedForIsAHint) {
+	uint32_t handle = resolved(v4(0, 50), 50);
+
+	now += 2 * S;
+	EXPECT_FALSE(answer(0, v4(0, 50), 51));
+	EXPECT_EQ(50, mac(handle));
+	EXPECT_EQ(1u, tick_for(v4(0, 50)).size());
+}
+
+TEST_F(Neighbour, HintThatNothingMovedAsksNothing) {
+	uint32_t handle = resolved(v4(0, 50), 50);
+
+	now += 2 * S;
+	EXPECT_FALSE(hint(v4(0, 50), 50));
+	EXPECT_FALSE(hint(v4(0, 7), 66)) << "the static one";
+	EXPECT_FALSE(hint(v4(0, 99), 99)) << "nobody wants that one";
+	EXPECT_EQ(0u, tick_for(v4(0, 50)).size());
+	EXPECT_EQ(50, mac(handle));
+	EXPECT_EQ(7, mac(find(0, v4(0, 7))));
+}
+
+TEST_F(Neighbour, StormOfHintsAsksOnceASecond) {
+	resolved(v4(0, 50), 50);
+	size_t n = 0;
+
+	for (int i = 0; i < 50; i++) { // five seconds, each question answered by who was there
+		hint(v4(0, 50), 66);
+		for (const Probe &p : tick_for(v4(0, 50))) {
+			n++;
+			EXPECT_FALSE(p.unicast);
+			EXPECT_TRUE(answer(0, v4(0, 50), 50));
+		}
+		now += 100 * MS;
+	}
+	EXPECT_LE(4u, n);
+	EXPECT_GE(5u, n);
+	EXPECT_EQ(50, mac(find(0, v4(0, 50))));
+}
+
+TEST_F(Neighbour, HintEndsTheQuestionsToTheOldPlace) {
+	resolved(v4(0, 50), 50);
+	std::vector<Probe> asked;
+
+	while (asked.empty()) {
+		mac(find(0, v4(0, 50)));
+		now += 100 * MS;
+		asked = tick_for(v4(0, 50));
+	}
+	EXPECT_TRUE(asked[0].unicast);
+	EXPECT_TRUE(hint(v4(0, 50), 51));
+	now += 1 * S;
+	asked = tick_for(v4(0, 50));
+	ASSERT_EQ(1u, asked.size());
+	EXPECT_FALSE(asked[0].unicast);
+}
+
+TEST_F(Neighbour, HintOfAnUnresolvedOneEndsItsPause) {
+	find(0, v4(0, 50));
+	for (int i = 0; i < 200; i++) { // the pause has grown to sixteen seconds
+		mac(find(0, v4(0, 50)));
+		tick();
+		now += 100 * MS;
+	}
+	EXPECT_EQ(0u, tick_for(v4(0, 50)).size());
+	EXPECT_TRUE(hint(v4(0, 50), 50)); // it was switched on
+	EXPECT_EQ(-EAGAIN, mac(find(0, v4(0, 50))));
+	EXPECT_EQ(1u, tick_for(v4(0, 50)).size());
+	EXPECT_TRUE(answer(0, v4(0, 50), 50));
+}
+
+// RFC 4861 7.2.5.
+TEST_F(Neighbour, AnswerThatDoesNotOverrideMovesNothing) {
+	find(0, v4(0, 50));
+	tick();
+	EXPECT_TRUE(answer(0, v4(0, 50), 50, false)) << "nothing to override yet";
+	uint32_t handle = find(0, v4(0, 50));
+	now += 2 * S;
+	EXPECT_TRUE(hint(v4(0, 50), 51));
+	ASSERT_EQ(1u, tick_for(v4(0, 50)).size());
+	EXPECT_FALSE(answer(0, v4(0, 50), 51, false));
+	EXPECT_EQ(50, mac(handle));
+	EXPECT_TRUE(answer(0, v4(0, 50), 50, false)) << "it is still there";
+	EXPECT_EQ(50, mac(handle));
+}
+
+// RFC 4861 4.4: an answer to a unicast question may leave its address out.
+TEST_F(Neighbour, AnswerWithoutAddressConfirmsWhatIsKnown) {
+	neighbour_key k = key(0, v4(0, 50));
+
+	find(0, v4(0, 50));
+	tick();
+	EXPECT_FALSE(neighbour_answer(&table, &k, nullptr, true, now)) << "it tells nothing";
+	EXPECT_EQ(-EAGAIN, mac(find(0, v4(0, 50))));
+	EXPECT_TRUE(answer(0, v4(0, 50), 50));
+	while (tick_for(v4(0, 50)).empty()) {
+		mac(find(0, v4(0, 50)));
+		now += 100 * MS;
+	}
+	EXPECT_TRUE(neighbour_answer(&table, &k, nullptr, true, now));
+	EXPECT_EQ(50, mac(find(0, v4(0, 50))));
 }
 
 TEST_F(Neighbour, UsedOneIsAskedForAgainWhileItWorks) {
