@@ -94,14 +94,16 @@ static inline uint32_t rr_port_bucket(uint32_t port) {
 int rr_flow_read(
 	const struct rr_region *r, uint32_t slot, struct rr_flow *flow, struct rr_flow_cold *cold);
 
-// The owner's half of the same: every change of a flow or its cold entry stands between the two.
+// The owner's half of the same: every change of a flow or its cold entry stands between the two. A
+// count that was odd before the write is even after it.
 static inline void rr_flow_write_begin(struct rr_flow *f) {
-	rr_store_relaxed(&f->seq, f->seq + 1);
+	rr_store_relaxed(&f->seq, f->seq | 1);
 	rr_fence_release(); // pairs with the acquire fence in rr_flow_read
 }
 
 static inline void rr_flow_write_end(struct rr_flow *f) {
-	rr_store_release(&f->seq, f->seq + 1); // pairs with the acquire in rr_flow_read
+	// pairs with the acquire in rr_flow_read
+	rr_store_release(&f->seq, (f->seq | 1) + 1);
 }
 
 RR_END_DECLS

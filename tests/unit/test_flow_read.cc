@@ -53,6 +53,16 @@ TEST_F(FlowRead, InsideAWrite) {
 	EXPECT_EQ(2u, flow.seq);
 }
 
+// Whatever else wrote the count: a write leaves it even, so that the flow can be read again.
+TEST_F(FlowRead, OddCountIsEvenAfterAWrite) {
+	world.flows[7].seq = 5;
+	rr_flow_write_begin(&world.flows[7]);
+	EXPECT_EQ(-EAGAIN, read());
+	rr_flow_write_end(&world.flows[7]);
+	EXPECT_EQ(0, read());
+	EXPECT_EQ(6u, flow.seq);
+}
+
 TEST_F(FlowRead, SequenceCountWraps) {
 	world.flows[7].seq = UINT32_MAX - 1;
 	rr_flow_write_begin(&world.flows[7]);
