@@ -21,6 +21,7 @@
 
 // The two halves of a sequence count. The writer calls rr_fence_release between making the count
 // odd and its first data store; the reader calls rr_fence_acquire between its last data load and
-// its second look at the count. On x86 both only hold back the compiler.
+// its second look at the count. A release fence also lets every later relaxed store publish what
+// was stored before it. On x86 both only hold back the compiler.
 #define rr_fence_release() __atomic_thread_fence(__ATOMIC_RELEASE)
 #define rr_fence_acquire() __atomic_thread_fence(__ATOMIC_ACQUIRE)

@@ -36,8 +36,7 @@ static bool endpoint_is_valid(const struct rr_endpoint *ep) {
 static bool owned_elsewhere(const struct flow_table *t, uint32_t slot) {
 	const struct rr_flow *f = &t->flows[slot];
 
-	return (rr_load_relaxed(&f->flags) & RR_FLOW_INSTALLED) &&
-	       rr_load_relaxed(&f->owner) != t->self;
+	return (flow_flags(f) & RR_FLOW_INSTALLED) && rr_load_relaxed(&f->owner) != t->self;
 }
 
 // The flow's own slot, for SET and DEL alike.
@@ -144,13 +143,13 @@ static void flow_set(struct flow_table *t, const struct rr_request *q, uint64_t 
 	uint32_t old_peer = f->peer;
 
 	rr_flow_write_begin(f);
+	flow_own(t, f);
 	if (is_fresh)
 		install(f, c, q);
 	else
 		update(f, c, q, now_ns);
 	rr_crash_point(RR_CRASH_flow_update);
 	rr_store_relaxed(&f->peer, q->peer);
-	rr_store_relaxed(&f->owner, t->self);
 	rr_store_relaxed(&f->remote_tos, q->tos);
 	rr_flow_write_end(f);
 	leave_peer(t, q->slot, old_peer);

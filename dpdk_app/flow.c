@@ -51,8 +51,7 @@ void flow_get_remote(const struct rr_flow *f, struct rr_endpoint *remote) {
 bool flow_is_mine(const struct flow_table *t, uint32_t slot) {
 	const struct rr_flow *f = &t->flows[slot];
 
-	return rr_load_relaxed(&f->owner) == t->self &&
-	       (rr_load_relaxed(&f->flags) & RR_FLOW_INSTALLED);
+	return (flow_flags(f) & RR_FLOW_INSTALLED) && rr_load_relaxed(&f->owner) == t->self;
 }
 
 bool flow_is_paired(const struct flow_table *t, uint32_t slot) {

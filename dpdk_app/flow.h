@@ -45,6 +45,18 @@ void flow_store_addr(uint8_t to[16], const uint8_t from[16]);
 void flow_set_remote(struct rr_flow *f, const struct rr_endpoint *remote);
 void flow_get_remote(const struct rr_flow *f, struct rr_endpoint *remote);
 
+// Flags of any worker's flow, to be loaded before its owner: a flow that is seen installed is seen
+// with the owner that installed it.
+static inline uint16_t flow_flags(const struct rr_flow *f) {
+	return rr_load_acquire(&f->flags); // pairs with the release fence in flow_own
+}
+
+// Make the flow this worker's own, before any store to its flags.
+static inline void flow_own(const struct flow_table *t, struct rr_flow *f) {
+	rr_store_relaxed(&f->owner, t->self);
+	rr_fence_release(); // pairs with the acquire in flow_flags
+}
+
 // True when `slot` carries a call and this worker owns it.
 bool flow_is_mine(const struct flow_table *t, uint32_t slot);
 

@@ -4,7 +4,7 @@
 // The parser has computed the slot; nothing is looked up and nothing can collide. What is left to
 // decide is whether the slot carries a call and whether this worker owns it. A slot without a call
 // is dropped by whoever reads it, so that a port scan costs no handoff: `flags` and `owner` are the
-// two fields that any worker may read at any time, each a single load.
+// two fields that any worker may read at any time, each a single load, and in this order.
 #include "flow_table.h"
 
 // Why a flow of ours cannot relay, by the two flags that say so.
@@ -14,7 +14,7 @@ static enum rr_counter refusal(uint16_t flags) {
 
 static bool sort_out(const struct flow_table *t, struct burst *b, struct pkt *p) {
 	struct rr_flow *f = &t->flows[p->slot];
-	uint16_t flags = rr_load_relaxed(&f->flags);
+	uint16_t flags = flow_flags(f);
 	uint8_t owner = rr_load_relaxed(&f->owner);
 
 	p->flow = f;

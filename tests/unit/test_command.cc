@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: BSD-2-Clause
 // Requests from control: every field out of range is refused and changes nothing; what is applied
 // is absolute and may be applied again.
+#include <atomic>
 #include <functional>
+#include <thread>
 
 #include <gtest/gtest.h>
 
@@ -218,6 +220,34 @@ TEST_F(Command, AnotherWorkersFlows) {
 	flow(a).flags &= (uint16_t)~RR_FLOW_INSTALLED; // given up there: free for us
 	EXPECT_EQ(RR_REPLY_OK, apply(set_request(a, b)));
 	EXPECT_EQ(0, flow(a).owner);
+}
+
+// Worker 0 installs and frees a slot that was worker 1's before. Whatever moment worker 1 looks at
+// it, the flow is never its own.
+TEST_F(Command, PreviousOwnerNeverTakesAFlowThatIsBeingInstalled) {
+	struct flow_table previous = world.table;
+	std::atomic<int> ready{0}, done{0};
+	uint64_t n_taken = 0;
+
+	previous.self = 1;
+	std::thread worker1([&] {
+		for (int i = 1; i <= 20000; i++) {
+			rr_store_relaxed(&flow(a).owner, (uint8_t)1);
+			ready = i;
+			while (done != i)
+				n_taken += flow_is_mine(&previous, a);
+		}
+	});
+	for (int i = 1; i <= 20000; i++) {
+		while (ready != i)
+			std::this_thread::yield();
+		apply(set_request(a));
+		apply(del_request(a));
+		flow(a).uid = 0;
+		done = i;
+	}
+	worker1.join();
+	EXPECT_EQ(0u, n_taken);
 }
 
 TEST_F(Command, DelRefused) {
