@@ -298,17 +298,19 @@ static bool region_fits(const struct rr_region *r, const struct rr_config *cfg) 
 }
 
 static bool flow_is_sane(const struct rr_region *r, const struct rr_flow *f) {
-	return f->owner < r->n_workers && (f->peer == RR_SLOT_NONE || f->peer < r->n_flows) &&
+	return f->uid != 0 && f->owner < r->n_workers &&
+	       (f->peer == RR_SLOT_NONE || f->peer < r->n_flows) &&
 	       (!(f->flags & RR_FLOW_HAS_OUT) || f->out_addr < r->n_addrs);
 }
 
 // A flow that was being written when its dataplane died relays nothing until control sets it again;
-// one whose indexes point outside the tables was never ours and is forgotten. The flag comes before
+// one whose indexes point outside the tables, or that has flags and no uid, was never ours and is
+// forgotten. The flag comes before
 // the even count: killed in between, the next adoption finds the flow odd again.
 static void flow_adopt(struct rr_region *r, uint32_t slot) {
 	struct rr_flow *f = &r->flows[slot];
 
-	if (f->uid == 0 && f->seq == 0)
+	if (f->uid == 0 && f->seq == 0 && f->flags == 0)
 		return;
 	if (!flow_is_sane(r, f)) {
 		uint32_t seq = f->seq;

@@ -182,9 +182,13 @@ TEST_F(Region, FlowWithForeignIndexesIsForgotten) {
 	f->flags |= RR_FLOW_HAS_OUT;
 	f->out_addr = 3;
 	install(4)->peer = region.n_flows - 1;
+	rr_flow *nobody = &region.flows[5]; // flags without an incarnation, and never written
+	nobody->flags = RR_FLOW_INSTALLED | RR_FLOW_HAS_OUT;
+	nobody->out_addr = 0xffff;
+	install(6)->uid = 0;
 
 	EXPECT_TRUE(start());
-	for (uint32_t s = 1; s <= 3; s++) {
+	for (uint32_t s : {1, 2, 3, 5, 6}) {
 		EXPECT_EQ(0u, region.flows[s].uid) << s;
 		EXPECT_EQ(RR_SLOT_NONE, region.flows[s].peer) << s;
 		EXPECT_EQ(0u, region.flows[s].seq % 2) << s;
