@@ -123,16 +123,18 @@ static void update(
 }
 
 static void refresh_pair(struct flow_table *t, uint32_t slot) {
+	uint32_t peer = flow_peer(t, slot);
+
 	flow_refresh_out(t, slot);
-	if (flow_is_paired(t, slot))
-		flow_refresh_out(t, t->flows[slot].peer);
+	if (peer != RR_SLOT_NONE)
+		flow_refresh_out(t, peer);
 }
 
 // A flow that was this one's peer up to now and is no longer loses its way out.
 static void leave_peer(struct flow_table *t, uint32_t slot, uint32_t old_peer) {
-	if (old_peer >= t->n_flows || old_peer == t->flows[slot].peer)
+	if (old_peer >= t->n_flows || old_peer == rr_load_relaxed(&t->flows[slot].peer))
 		return;
-	if (flow_is_mine(t, old_peer) && t->flows[old_peer].peer == slot)
+	if (flow_is_mine(t, old_peer) && rr_load_relaxed(&t->flows[old_peer].peer) == slot)
 		flow_refresh_out(t, old_peer);
 }
 
@@ -140,7 +142,7 @@ static void flow_set(struct flow_table *t, const struct rr_request *q, uint64_t 
 	struct rr_flow *f = &t->flows[q->slot];
 	struct rr_flow_cold *c = &t->cold[q->slot];
 	bool is_fresh = f->uid != q->uid || (f->flags & RR_FLOW_TORN);
-	uint32_t old_peer = f->peer;
+	uint32_t old_peer = rr_load_relaxed(&f->peer);
 
 	rr_flow_write_begin(f);
 	flow_own(t, f);
@@ -159,7 +161,7 @@ static void flow_set(struct flow_table *t, const struct rr_request *q, uint64_t 
 // The uid and the counters stay, so that the final ones can be read until the slot is used again.
 static void flow_delete(struct flow_table *t, const struct rr_request *q) {
 	struct rr_flow *f = &t->flows[q->slot];
-	uint32_t old_peer = f->peer;
+	uint32_t old_peer = rr_load_relaxed(&f->peer);
 
 	if (f->uid != q->uid || !(f->flags & RR_FLOW_INSTALLED))
 		return;

@@ -54,13 +54,15 @@ bool flow_is_mine(const struct flow_table *t, uint32_t slot) {
 	return (flow_flags(f) & RR_FLOW_INSTALLED) && rr_load_relaxed(&f->owner) == t->self;
 }
 
-bool flow_is_paired(const struct flow_table *t, uint32_t slot) {
-	uint32_t peer;
+uint32_t flow_peer(const struct flow_table *t, uint32_t slot) {
+	uint32_t peer = rr_load_relaxed(&t->flows[slot].peer);
 
 	if (!flow_is_mine(t, slot))
-		return false;
-	peer = t->flows[slot].peer;
-	return peer < t->n_flows && flow_is_mine(t, peer) && t->flows[peer].peer == slot;
+		return RR_SLOT_NONE;
+	if (peer >= t->n_flows || !flow_is_mine(t, peer) ||
+		rr_load_relaxed(&t->flows[peer].peer) != slot)
+		return RR_SLOT_NONE;
+	return peer;
 }
 
 static bool ipv4_can_send(const uint8_t a[4]) {
@@ -88,36 +90,44 @@ static void store_out(struct rr_flow *f, const struct rr_endpoint *to) {
 	rr_store_relaxed(&f->out_family, to->family);
 }
 
-// Handle of the next hop towards `out`, or none; asks for it where it is not known.
-static uint32_t out_nexthop(const struct flow_table *t, const struct rr_flow *f) {
-	if (!(f->flags & RR_FLOW_HAS_OUT) || !t->neighbours)
+// Handle of the next hop from the local address of `peer` towards `to`, or none; asks for it where
+// it is not known.
+static uint32_t out_nexthop(
+	const struct flow_table *t, uint32_t peer, const struct rr_endpoint *to) {
+	if (!t->neighbours)
 		return RR_NEXTHOP_NONE;
-	return neighbour_find(t->neighbours, t->addrs->local[f->out_addr].realm,
-		(enum rr_family)f->out_family, f->out);
+	return neighbour_find(
+		t->neighbours, flow_local(t, peer)->realm, (enum rr_family)to->family, to->addr);
+}
+
+// The way out by the peer's local address; a remote of the other family is no use there.
+static bool out_find(const struct flow_table *t, uint32_t peer, struct rr_endpoint *to) {
+	const struct rr_flow *f = &t->flows[peer];
+
+	if (flow_flags(f) & RR_FLOW_HAS_REMOTE)
+		flow_get_remote(f, to);
+	return to->family == flow_local(t, peer)->family && flow_can_send(to);
 }
 
 void flow_refresh_out(struct flow_table *t, uint32_t slot) {
 	struct rr_flow *f = &t->flows[slot];
 	struct rr_endpoint to = {.family = RR_FAMILY_NONE};
-	bool paired = flow_is_paired(t, slot);
-	uint16_t flags = f->flags & (uint16_t)~RR_FLOW_HAS_OUT;
+	uint32_t nexthop = RR_NEXTHOP_NONE;
+	uint32_t peer = flow_peer(t, slot);
+	uint16_t flags = flow_flags(f) & (uint16_t)~RR_FLOW_HAS_OUT;
 
 	rr_flow_write_begin(f);
-	if (paired) {
-		const struct rr_flow *peer = &t->flows[f->peer];
-
-		if (peer->flags & RR_FLOW_HAS_REMOTE)
-			flow_get_remote(peer, &to);
-		// Media leaves from the peer's local address: a remote of the other family is no
-		// use.
-		if (to.family == flow_local(t, f->peer)->family && flow_can_send(&to))
+	if (peer != RR_SLOT_NONE) {
+		if (out_find(t, peer, &to)) {
 			flags |= RR_FLOW_HAS_OUT;
-		rr_store_relaxed(&f->tos, peer->remote_tos);
-		rr_store_relaxed(&f->out_addr, (uint16_t)(f->peer / t->n_media_ports));
-		rr_store_relaxed(&f->out_src_port_be, htons(flow_local_port(t, f->peer)));
+			nexthop = out_nexthop(t, peer, &to);
+		}
+		rr_store_relaxed(&f->tos, t->flows[peer].remote_tos);
+		rr_store_relaxed(&f->out_addr, (uint16_t)(peer / t->n_media_ports));
+		rr_store_relaxed(&f->out_src_port_be, htons(flow_local_port(t, peer)));
 	}
 	store_out(f, &to);
 	rr_store_relaxed(&f->flags, flags);
-	rr_store_relaxed(&f->nexthop, out_nexthop(t, f));
+	rr_store_relaxed(&f->nexthop, nexthop);
 	rr_flow_write_end(f);
 }

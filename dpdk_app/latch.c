@@ -153,11 +153,13 @@ static void compat_guess(
 }
 
 static enum safe_state safe_state_of(const struct rr_flow *f) {
+	uint8_t learn = rr_load_relaxed(&f->learn);
+
 	if (!(f->flags & RR_FLOW_HAS_REMOTE))
 		return SAFE_UNKNOWN;
 	if (f->flags & RR_FLOW_ASYMMETRIC)
 		return SAFE_ASYMMETRIC;
-	return f->learn < SAFE_STATES ? (enum safe_state)f->learn : SAFE_LOCKED;
+	return learn < SAFE_STATES ? (enum safe_state)learn : SAFE_LOCKED;
 }
 
 static bool safe_is_learning(enum safe_state state) {

@@ -112,9 +112,10 @@ static void tell_control(struct work *w, uint32_t slot) {
 
 static void refresh_peer(const struct work *w, uint32_t slot) {
 	struct flow_table *t = w->relay->table;
+	uint32_t peer = flow_peer(t, slot);
 
-	if (flow_is_paired(t, slot))
-		flow_refresh_out(t, t->flows[slot].peer);
+	if (peer != RR_SLOT_NONE)
+		flow_refresh_out(t, peer);
 }
 
 // RTP has learned an address: RTCP is expected one port above it (protocol reference 9.4).

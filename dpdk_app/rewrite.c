@@ -236,13 +236,14 @@ static inline bool make_room(struct pkt *p, uint32_t len) {
 // Returns RR_N_COUNTERS when the frame is ready, else the reason to drop it.
 static inline enum rr_counter rewrite_packet(struct rewrite *r, struct pkt *p) {
 	struct rr_flow *f = p->flow;
+	uint16_t out_addr = rr_load_relaxed(&f->out_addr);
 	const struct local_addr *from;
 	enum rr_checksum_mode mode;
 	struct rewrite_headers h;
 
-	if (RR_UNLIKELY(f->out_addr >= r->table->addrs->n_addrs))
+	if (RR_UNLIKELY(out_addr >= r->table->addrs->n_addrs))
 		return RR_C_drop_flow_no_remote;
-	from = &r->table->addrs->local[f->out_addr];
+	from = &r->table->addrs->local[out_addr];
 	if (RR_UNLIKELY(ip_len(from->family) + UDP_LEN + p->payload_len > from->mtu))
 		return RR_C_drop_oversize;
 	if (RR_UNLIKELY(!nexthop_mac(r, f, from, &h.mac)))

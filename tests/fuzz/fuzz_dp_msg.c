@@ -45,7 +45,7 @@ static void check_flows(const struct flow_table *t) {
 		if (f->peer != RR_SLOT_NONE && (f->peer >= N_FLOWS || f->peer == i))
 			abort();
 		if ((f->flags & RR_FLOW_HAS_OUT) &&
-			(!flow_is_paired(t, i) || f->out_addr >= N_ADDRS ||
+			(flow_peer(t, i) == RR_SLOT_NONE || f->out_addr >= N_ADDRS ||
 				f->out_family != addrs.local[f->out_addr].family))
 			abort();
 	}

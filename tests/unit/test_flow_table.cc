@@ -133,18 +133,18 @@ TEST_F(FlowTable, PairedMeansBothSaySo) {
 
 	install(EXT4, 20002, 0);
 	install(INT6, 20050, 0);
-	EXPECT_FALSE(flow_is_paired(&world.table, a));
+	EXPECT_EQ(RR_SLOT_NONE, flow_peer(&world.table, a));
 	world.flows[a].peer = b;
-	EXPECT_FALSE(flow_is_paired(&world.table, a));
+	EXPECT_EQ(RR_SLOT_NONE, flow_peer(&world.table, a));
 	world.flows[b].peer = a;
-	EXPECT_TRUE(flow_is_paired(&world.table, a));
+	EXPECT_EQ(b, flow_peer(&world.table, a));
 	world.flows[b].owner = 1;
-	EXPECT_FALSE(flow_is_paired(&world.table, a));
+	EXPECT_EQ(RR_SLOT_NONE, flow_peer(&world.table, a));
 	world.flows[b].owner = 0;
 	world.flows[b].flags = 0;
-	EXPECT_FALSE(flow_is_paired(&world.table, a));
+	EXPECT_EQ(RR_SLOT_NONE, flow_peer(&world.table, a));
 	world.flows[a].peer = 1u << 30;
-	EXPECT_FALSE(flow_is_paired(&world.table, a));
+	EXPECT_EQ(RR_SLOT_NONE, flow_peer(&world.table, a));
 }
 
 TEST_F(FlowTable, OutFollowsThePeersRemote) {
