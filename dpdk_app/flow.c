@@ -60,6 +60,7 @@ uint32_t flow_peer(const struct flow_table *t, uint32_t slot) {
 	if (!flow_is_mine(t, slot))
 		return RR_SLOT_NONE;
 	if (peer >= t->n_flows || !flow_is_mine(t, peer) ||
+		(flow_flags(&t->flows[peer]) & RR_FLOW_TORN) ||
 		rr_load_relaxed(&t->flows[peer].peer) != slot)
 		return RR_SLOT_NONE;
 	return peer;

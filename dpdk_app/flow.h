@@ -60,8 +60,9 @@ static inline void flow_own(const struct flow_table *t, struct rr_flow *f) {
 // True when `slot` carries a call and this worker owns it.
 bool flow_is_mine(const struct flow_table *t, uint32_t slot);
 
-// The peer of `slot` when both are installed, owned by this worker and name each other, else
-// RR_SLOT_NONE. It is inside the table: what the region says of it is not to be read again.
+// The peer of `slot` when both are installed, owned by this worker and name each other,
+// and the peer is not torn, else RR_SLOT_NONE. It is inside the table: what the region says of it
+// is not to be read again.
 uint32_t flow_peer(const struct flow_table *t, uint32_t slot);
 
 // Bring out_* of `slot` in line with the remote of its peer; makes the write itself. Called for the

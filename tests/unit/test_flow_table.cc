@@ -141,6 +141,8 @@ TEST_F(FlowTable, PairedMeansBothSaySo) {
 	world.flows[b].owner = 1;
 	EXPECT_EQ(RR_SLOT_NONE, flow_peer(&world.table, a));
 	world.flows[b].owner = 0;
+	world.flows[b].flags |= RR_FLOW_TORN;
+	EXPECT_EQ(RR_SLOT_NONE, flow_peer(&world.table, a)) << "nothing in it is to be believed";
 	world.flows[b].flags = 0;
 	EXPECT_EQ(RR_SLOT_NONE, flow_peer(&world.table, a));
 	world.flows[a].peer = 1u << 30;
