@@ -137,7 +137,7 @@ RR_STATIC_ASSERT(sizeof(struct rr_shm_worker) % RR_CACHE_LINE == 0, "blocks shar
 // Bits of rr_flow.flags.
 enum rr_flow_flag {
 	RR_FLOW_INSTALLED = 1 << 0, // a SET put it there and no DEL took it away
-	RR_FLOW_RTCP = 1 << 1, // odd port
+	RR_FLOW_RTCP = 1 << 1, // odd port; for readers alone, the owner asks the slot
 	RR_FLOW_ASYMMETRIC = 1 << 2, // protocol reference 9.3
 	RR_FLOW_SAFE = 1 << 3, // learning mode `safe`, else `compat`
 	RR_FLOW_HAS_REMOTE = 1 << 4, // remote, remote_port_be, remote_family are valid

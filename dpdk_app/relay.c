@@ -37,6 +37,11 @@ static inline bool parse_rtp(const struct pkt *p, struct rr_rtp *rtp) {
 	       rr_rtp_parse_parts(p->udp + 8, p->payload_len, last_byte(p), rtp);
 }
 
+// Arithmetic on the slot, not the flow's flag: the RTCP flow beside an even slot exists.
+static inline bool is_rtcp(const struct pkt *p) {
+	return p->slot & 1;
+}
+
 static inline bool source_host_matches(const struct pkt *p) {
 	return memcmp(p->flow->remote, p->src, sizeof(p->src)) == 0;
 }
@@ -142,7 +147,7 @@ static void guess_rtcp(struct work *w) {
 static void spread(struct work *w, uint32_t actions) {
 	if (actions & LEARN_MOVE) {
 		refresh_peer(w, w->p->slot);
-		if (!(w->f->flags & RR_FLOW_RTCP))
+		if (!is_rtcp(w->p))
 			guess_rtcp(w);
 	}
 	if (actions & (LEARN_MOVE | LEARN_LATCH | LEARN_LATCH_BLIND))
@@ -177,7 +182,7 @@ static inline void account(struct work *w) {
 	rr_store_relaxed(&f->last_seen_ns, now_ns);
 	if (RR_LIKELY(w->d.is_rtp))
 		rtp_stats_update(f, w->c, &w->d.rtp, now_ns / 1000);
-	else if (!(f->flags & RR_FLOW_RTCP))
+	else if (!is_rtcp(w->p))
 		rtp_stats_parse_error(w->c);
 	if (RR_UNLIKELY(!(f->flags & RR_FLOW_HAS_OUT)))
 		rr_add_relaxed(&w->c->n_dropped, 1);
@@ -187,7 +192,7 @@ static inline void account(struct work *w) {
 static inline bool take_in(struct work *w) {
 	uint32_t actions = LEARN_ACCEPT;
 
-	w->d.is_rtp = !(w->f->flags & RR_FLOW_RTCP) && parse_rtp(w->p, &w->d.rtp);
+	w->d.is_rtp = !is_rtcp(w->p) && parse_rtp(w->p, &w->d.rtp);
 	rr_flow_write_begin(w->f);
 	if (RR_UNLIKELY(!source_is_settled(w)))
 		actions = learn(w);

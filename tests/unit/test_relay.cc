@@ -524,6 +524,24 @@ TEST_F(Relay, GuessLeavesForeignRtcpAlone) {
 	EXPECT_EQ(0, memcmp(&before, &a(20003), sizeof(before)));
 }
 
+// Which port is RTCP follows from the slot, whatever the region says: the slot behind an RTCP port
+// is another call's, or none at all.
+TEST_F(Relay, RtcpIsTheOddPortWhateverItsFlag) {
+	call("198.18.5.5");
+	for (uint16_t media : {20002, 20004}) {
+		struct rr_request q = request(EXT4, media, INT4, (uint16_t)(media + 48));
+
+		signal_to(q, "198.18.5.5", 4000);
+		set(q);
+	}
+	a(20003).flags &= (uint16_t)~RR_FLOW_RTCP;
+	struct rr_flow before = a(20004);
+	EXPECT_TRUE(from("198.18.6.6", 5001, rtp(1), 20003));
+	EXPECT_EQ(0, memcmp(&before, &a(20004), sizeof(before)));
+	EXPECT_EQ(RR_PAYLOAD_TYPE_NONE, a(20003).payload_type);
+	EXPECT_EQ(0u, cold(20003).n_parse_errors);
+}
+
 TEST_F(Relay, GuessAboveTheLastPort) {
 	call("198.18.5.5");
 	from("198.18.6.6", 65535);
