@@ -110,11 +110,14 @@ static void install(struct rr_flow *f, struct rr_flow_cold *c, const struct rr_r
 static void update(
 	struct rr_flow *f, struct rr_flow_cold *c, const struct rr_request *q, uint64_t now_ns) {
 	bool was_safe = f->flags & RR_FLOW_SAFE;
+	bool was_asymmetric = f->flags & RR_FLOW_ASYMMETRIC;
 	bool is_newer = (int32_t)(q->version - c->version) > 0;
 
 	apply_flags(f, q);
 	if (was_safe != !!(q->flags & RR_SET_SAFE))
 		latch_change_mode(f, c);
+	else if (was_asymmetric != !!(q->flags & RR_SET_ASYMMETRIC))
+		latch_change_symmetry(f);
 	if (!is_newer)
 		return;
 	rr_store_relaxed(&c->version, q->version);

@@ -368,6 +368,10 @@ void latch_install(struct rr_flow *f, struct rr_flow_cold *c, const struct rr_re
 	rr_store_relaxed(&f->learn, install_state(f));
 }
 
+void latch_change_symmetry(struct rr_flow *f) {
+	rr_store_relaxed(&f->learn, install_state(f));
+}
+
 void latch_change_mode(struct rr_flow *f, struct rr_flow_cold *c) {
 	struct rr_endpoint remote;
 

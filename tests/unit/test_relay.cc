@@ -744,6 +744,27 @@ TEST_F(Safe, Asymmetric) {
 	EXPECT_FALSE(from("198.18.6.6", 4000, rtp(101)));
 }
 
+TEST_F(Safe, SymmetricAgainLearnsAgain) {
+	struct rr_request q = request(EXT4, 20002, INT4, 20050);
+
+	call("198.18.5.5", "10.1.0.9", RR_SET_ASYMMETRIC);
+	EXPECT_TRUE(from("198.18.5.5", 4999));
+	EXPECT_FALSE(from("198.18.6.6", 4000));
+	signal_to(q, "198.18.5.5", 4000);
+	set(q);
+	EXPECT_EQ(SAFE_SIGNALLED, a().learn);
+	EXPECT_TRUE(from("198.18.5.5", 4999, rtp(101)));
+	EXPECT_EQ("198.18.5.5:4999", out());
+	EXPECT_TRUE(from("198.18.5.5", 4000, rtp(102)));
+	EXPECT_TRUE(latched());
+	q.flags |= RR_SET_ASYMMETRIC;
+	set(q);
+	EXPECT_TRUE(from("198.18.5.5", 4999, rtp(103)));
+	q.flags &= (uint16_t)~RR_SET_ASYMMETRIC;
+	set(q);
+	EXPECT_EQ(SAFE_LOCKED, a().learn) << "what was settled before stays settled";
+}
+
 TEST_F(Safe, RtcpFollowsRtp) {
 	call("198.18.5.5");
 	from("198.18.5.5", 4001, {1}, 20003);
