@@ -95,7 +95,8 @@ static void apply_flags(struct rr_flow *f, const struct rr_request *q) {
 	rr_store_relaxed(&f->flags, (uint16_t)flags);
 }
 
-static void install(struct rr_flow *f, struct rr_flow_cold *c, const struct rr_request *q) {
+static void install(
+	struct rr_flow *f, struct rr_flow_cold *c, const struct rr_request *q, uint64_t now_ns) {
 	if (f->uid != q->uid)
 		counters_clear(f, c);
 	else
@@ -103,7 +104,7 @@ static void install(struct rr_flow *f, struct rr_flow_cold *c, const struct rr_r
 	rr_store_relaxed(&f->uid, q->uid);
 	rr_store_relaxed(&f->flags, (uint16_t)0);
 	apply_flags(f, q);
-	latch_install(f, c, q);
+	latch_install(f, c, q, now_ns);
 	rr_store_relaxed(&c->version, q->version);
 }
 
@@ -150,7 +151,7 @@ static void flow_set(struct flow_table *t, const struct rr_request *q, uint64_t 
 	rr_flow_write_begin(f);
 	flow_own(t, f);
 	if (is_fresh)
-		install(f, c, q);
+		install(f, c, q, now_ns);
 	else
 		update(f, c, q, now_ns);
 	rr_crash_point(RR_CRASH_flow_update);

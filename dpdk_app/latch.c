@@ -345,7 +345,8 @@ static void install_remote(struct rr_flow *f, struct rr_flow_cold *c, const stru
 	}
 }
 
-void latch_install(struct rr_flow *f, struct rr_flow_cold *c, const struct rr_request *q) {
+void latch_install(
+	struct rr_flow *f, struct rr_flow_cold *c, const struct rr_request *q, uint64_t now_ns) {
 	static const struct rr_endpoint none;
 
 	flow_set_remote(f, &none);
@@ -357,7 +358,7 @@ void latch_install(struct rr_flow *f, struct rr_flow_cold *c, const struct rr_re
 	rr_store_relaxed(&c->sdp_update_ns, 0);
 	rr_store_relaxed(&c->learn_until_ns, 0);
 	rr_store_relaxed(&c->learn_packets, 0);
-	rr_store_relaxed(&f->latch_due_ms, 0);
+	rr_store_relaxed(&f->latch_due_ms, (uint32_t)(now_ns / 1000000));
 	install_remote(f, c, q);
 	if ((q->flags & RR_SET_LATCHED) && (f->flags & RR_FLOW_HAS_REMOTE))
 		flags_change(f, RR_FLOW_LATCHED, 0);

@@ -45,7 +45,8 @@ void latch_signalled(
 bool latch_guess(struct rr_flow *f, struct rr_flow_cold *c, const struct rr_endpoint *guess);
 
 // A fresh or torn flow: start from what control knows. `learned` counts when RR_SET_LEARNED is set.
-void latch_install(struct rr_flow *f, struct rr_flow_cold *c, const struct rr_request *q);
+void latch_install(
+	struct rr_flow *f, struct rr_flow_cold *c, const struct rr_request *q, uint64_t now_ns);
 
 // The flow's mode is no longer what it was: the table of the new one goes on from its flags.
 void latch_change_mode(struct rr_flow *f, struct rr_flow_cold *c);

@@ -899,6 +899,26 @@ TEST_F(Relay, CompatReplay) {
 	EXPECT_NE("198.18.6.6:5001", remote(20003)) << "a guess gives way";
 }
 
+// Milliseconds in 32 bits are compared with a sign: 30 days after the boot, 0 lies ahead.
+TEST_F(Relay, CompatReplayIsRefreshedAtAnyUptime) {
+	struct rr_request q = request(EXT4, 20002, INT4, 20050);
+
+	now = 30 * 86400 * S;
+	call("198.18.5.5");
+	a().uid = 0; // as in a new region
+	signal_to(q, "198.18.5.5", 4000);
+	q.flags |= RR_SET_LATCHED | RR_SET_LATCH_SSRC;
+	q.latch_ssrc = 0x11223344;
+	q.latch_seq = 100;
+	set(q);
+	EXPECT_TRUE(from("198.18.5.5", 4000, rtp(900)));
+	EXPECT_TRUE(from("198.18.5.5", 4000, rtp(901)));
+	EXPECT_EQ(900, cold().latch_seq);
+	now += S;
+	EXPECT_TRUE(from("198.18.5.5", 4000, rtp(950)));
+	EXPECT_EQ(950, cold().latch_seq);
+}
+
 TEST_F(Safe, Replay) {
 	call("198.18.5.5");
 	from("198.18.6.6", 5000, rtp(100));
