@@ -178,12 +178,29 @@ static bool stream_continues(const struct latch_limits *limits, const struct rr_
 	bool seen = f->payload_type != RR_PAYLOAD_TYPE_NONE;
 	uint32_t ssrc = seen ? f->ssrc : c->latch_ssrc;
 	uint16_t seq = seen ? (uint16_t)f->ext_seq_max : c->latch_seq;
-	uint16_t ahead = (uint16_t)(d->rtp.seq - seq);
+	uint16_t ahead;
 
 	if (!d->is_rtp || ssrc == 0 || (!seen && !(c->latch_flags & RR_LATCH_SSRC)))
 		return false;
+	ahead = (uint16_t)(d->rtp.seq - seq);
 	return d->rtp.ssrc == ssrc && ahead >= 1 && ahead <= LATCH_SEQ_AHEAD_MAX &&
 	       now_ns - f->last_seen_ns >= limits->safe_silence_ns;
+}
+
+static bool source_is_reference(const struct rr_flow_cold *c, const struct rr_endpoint *source) {
+	return c->reference_family == source->family && c->reference_port_be == source->port_be &&
+	       memcmp(c->reference, source->addr, 16) == 0;
+}
+
+// What comes from the signalled address settles the flow at once, but for a stray datagram that is
+// no RTP where RTP is expected: that is one source among others.
+static enum safe_event safe_event_exact(
+	const struct rr_flow *f, enum safe_state state, const struct datagram *d) {
+	bool current = source_is_remote(f, &d->source);
+
+	if (d->is_opaque)
+		return current && safe_is_learning(state) ? SAFE_FROM_CURRENT : SAFE_EXACT_OPAQUE;
+	return current && state == SAFE_SIGNALLED ? SAFE_FROM_CURRENT : SAFE_FROM_EXACT;
 }
 
 // How good is a source that is not the current one?
@@ -191,7 +208,7 @@ static enum safe_event safe_rank(const struct rr_flow_cold *c, const struct rr_e
 	bool same_host = c->reference_family == source->family &&
 			 memcmp(c->reference, source->addr, 16) == 0;
 
-	if (same_host && c->reference_port_be == source->port_be)
+	if (source_is_reference(c, source))
 		return SAFE_FROM_EXACT;
 	if (c->previous_hash != 0 && c->previous_hash == endpoint_hash(source))
 		return SAFE_FROM_PREVIOUS;
@@ -205,6 +222,8 @@ static enum safe_event safe_event_of(const struct latch_limits *limits, const st
 	if (state == SAFE_ASYMMETRIC)
 		return source_is_remote_host(f, &d->source) ? SAFE_FROM_CURRENT
 							    : SAFE_FROM_STRANGER;
+	if (state != SAFE_LOCKED && source_is_reference(c, &d->source))
+		return safe_event_exact(f, state, d);
 	if (source_is_remote(f, &d->source))
 		return SAFE_FROM_CURRENT;
 	if (state == SAFE_LOCKED && stream_continues(limits, f, c, d, now_ns))
@@ -241,7 +260,7 @@ static uint32_t safe_datagram(const struct latch_limits *limits, struct rr_flow 
 	event = safe_event_of(limits, f, c, d, now_ns);
 	actions = safe_step(f, event);
 	if (actions & LEARN_MOVE) {
-		bool signalled = event == SAFE_FROM_EXACT;
+		bool signalled = event == SAFE_FROM_EXACT || event == SAFE_EXACT_OPAQUE;
 
 		flow_set_remote(f, &d->source);
 		flags_change(f, signalled ? 0 : RR_FLOW_UNTRUSTED_SDP,

@@ -28,8 +28,9 @@ struct latch_limits {
 // A datagram as far as learning looks at it. On an RTCP port is_rtp is false.
 struct datagram {
 	struct rr_endpoint source;
-	struct rr_rtp rtp;
+	struct rr_rtp rtp; // when is_rtp
 	bool is_rtp;
+	bool is_opaque; // no RTP on the RTP port
 };
 
 // Run the machine for one datagram. Returns what was done, bits of enum learn_action; the datagram

@@ -76,6 +76,7 @@ enum safe_event {
 	SAFE_FROM_HOST, // from another port of the signalled host
 	SAFE_FROM_STRANGER, // from anywhere else
 	SAFE_FROM_PREVIOUS, // from the source before the last signalled change
+	SAFE_EXACT_OPAQUE, // from the signalled address, nothing settled, no RTP on the RTP port
 	SAFE_CONTINUES, // from elsewhere, same SSRC, 1..536 ahead, and the old source is silent
 	SAFE_WINDOW_OVER, // time or packets of the learning window are used up
 	SAFE_SIGNALLED_SAME, // control repeated an address

@@ -193,6 +193,7 @@ static inline bool take_in(struct work *w) {
 	uint32_t actions = LEARN_ACCEPT;
 
 	w->d.is_rtp = !is_rtcp(w->p) && parse_rtp(w->p, &w->d.rtp);
+	w->d.is_opaque = !is_rtcp(w->p) && !w->d.is_rtp;
 	rr_flow_write_begin(w->f);
 	if (RR_UNLIKELY(!source_is_settled(w)))
 		actions = learn(w);

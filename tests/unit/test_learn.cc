@@ -42,8 +42,8 @@ const std::vector<std::string> compat_events = {"same opaque", "same ssrc", "sam
 const std::vector<std::string> safe_states = {
 	"unknown", "signalled", "previous", "stranger", "host", "locked", "asymmetric"};
 const std::vector<std::string> safe_events = {"from current", "from exact", "from host",
-	"from stranger", "from previous", "continues", "window over", "signalled same",
-	"signalled current", "signalled new", "guessed"};
+	"from stranger", "from previous", "exact opaque", "continues", "window over",
+	"signalled same", "signalled current", "signalled new", "guessed"};
 
 struct Cell {
 	std::string state, event, text;

@@ -573,6 +573,33 @@ TEST_F(Safe, SignalledSourceWinsOverAStranger) {
 	EXPECT_FALSE(from("198.18.6.6", 5000));
 }
 
+TEST_F(Safe, OpaqueFromTheSignalledAddressLocksNothing) {
+	call("198.18.5.5");
+	EXPECT_TRUE(from("198.18.5.5", 4000, {1}));
+	EXPECT_FALSE(latched());
+	EXPECT_TRUE(from("198.18.6.6", 5000)) << "a party behind NAT is still heard";
+	EXPECT_EQ("198.18.6.6:5000", out());
+	EXPECT_TRUE(from("198.18.5.5", 4000, {1}));
+	EXPECT_EQ("198.18.5.5:4000", out()) << "newest wins";
+	EXPECT_FALSE(a().flags & RR_FLOW_UNTRUSTED_SDP);
+	EXPECT_FALSE(latched());
+	EXPECT_TRUE(from("198.18.5.5", 4000, rtp(1)));
+	EXPECT_TRUE(latched()) << "RTP settles it at once";
+	EXPECT_FALSE(from("198.18.6.6", 5000, rtp(101)));
+}
+
+// Fax over UDPTL is no RTP at all: its party settles as any other source does.
+TEST_F(Safe, OpaqueStreamLocksByItsNumber) {
+	relay.safe_learn_packets = 3;
+	call("198.18.5.5");
+	for (int i = 0; i < 3; i++) {
+		EXPECT_FALSE(latched());
+		EXPECT_TRUE(from("198.18.5.5", 4000, {1}));
+	}
+	EXPECT_TRUE(latched());
+	EXPECT_FALSE(from("198.18.6.6", 5000));
+}
+
 TEST_F(Safe, NewestStrangerWinsWhileLearning) {
 	call("198.18.5.5");
 	EXPECT_TRUE(from("198.18.6.6", 5000));
