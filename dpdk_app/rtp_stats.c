@@ -88,11 +88,27 @@ void rtp_stats_init(struct rr_flow *f, struct rr_flow_cold *c) {
 	rr_store_relaxed(&c->jitter_payload_type, RR_PAYLOAD_TYPE_NONE);
 }
 
+// More distinct packets than were sent there cannot be: the open stretch may have been written down
+// already and not yet been cut off.
+static void received_clamp(struct rr_flow *f, struct rr_flow_cold *c) {
+	uint32_t n_open = f->ext_seq_max - f->contig_lo + 1;
+	uint32_t n_sent = c->n_sent_closed + (f->ext_seq_max - c->run_min + 1);
+
+	if (n_open > n_sent) {
+		n_open = n_sent;
+		rr_store_relaxed(&f->contig_lo, f->ext_seq_max - n_open + 1);
+	}
+	if (c->n_received > n_sent - n_open)
+		rr_store_relaxed(&c->n_received, n_sent - n_open);
+}
+
 void rtp_stats_repair(struct rr_flow *f, struct rr_flow_cold *c) {
 	if ((int32_t)(f->ext_seq_max - c->run_min) < 0)
 		rr_store_relaxed(&c->run_min, f->ext_seq_max);
 	if ((int32_t)(f->ext_seq_max - f->contig_lo) < 0)
 		rr_store_relaxed(&f->contig_lo, f->ext_seq_max);
+	if (f->payload_type != RR_PAYLOAD_TYPE_NONE)
+		received_clamp(f, c);
 }
 
 void rtp_stats_parse_error(struct rr_flow_cold *c) {
