@@ -187,6 +187,17 @@ class FakeDataplane {
 		return n;
 	}
 
+	// Take what is in one worker's ring and answer nothing. Returns how many requests that
+	// were.
+	unsigned int swallow(uint32_t worker) {
+		struct rr_request q;
+		unsigned int n = 0;
+
+		while (rr_ring_pop(&lanes_[worker].request, &q) == 1)
+			n++;
+		return n;
+	}
+
 	void say_reply(uint32_t worker, const struct rr_reply &reply) {
 		ASSERT_EQ(rr_ring_push(&lanes_[worker].reply, &reply), 0);
 	}

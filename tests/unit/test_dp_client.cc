@@ -263,6 +263,23 @@ TEST_F(DpClientTest, FullRingQueuesAndDrainsInOrder) {
 	EXPECT_EQ(acked.size(), n);
 }
 
+TEST_F(DpClientTest, WindowOfUnansweredRequestsIsBounded) {
+	const unsigned int window = RR_REQUEST_RING_SLOTS + RR_REPLY_RING_SLOTS;
+	uint32_t lane = 0;
+	unsigned int n = 0;
+
+	start();
+	exchange();
+	lane = dp_client_worker(client, 20000);
+	for (unsigned int i = 0; i < 2 * window; i++)
+		ASSERT_EQ(submit(i + 1, 20000), 0);
+	for (int i = 0; i < 10; i++) {
+		dp_client_push(client);
+		n += dp.swallow(lane);
+	}
+	EXPECT_EQ(n, window);
+}
+
 TEST_F(DpClientTest, QueueIsBoundedAndAsksForAResync) {
 	int ret = 0;
 	uint64_t n = 0;
@@ -300,6 +317,8 @@ TEST_F(DpClientTest, RepliesThatAnswerNothingAreDroppedAndCounted) {
 	dp.say_reply(lane, reply);
 	reply.id = UINT64_C(3) << 32 | 77; // never sent
 	dp.say_reply(lane, reply);
+	reply.id = UINT64_C(3) << 32 | (1 + RR_REQUEST_RING_SLOTS + RR_REPLY_RING_SLOTS);
+	dp.say_reply(lane, reply); // nor this one, which would stand in the same place
 	reply.id = UINT64_C(3) << 32 | 1;
 	reply.uid = 6; // not of this uid
 	dp.say_reply(lane, reply);
@@ -307,14 +326,14 @@ TEST_F(DpClientTest, RepliesThatAnswerNothingAreDroppedAndCounted) {
 	reply.op = RR_REQUEST_FLOW_DEL; // nor of this kind
 	dp.say_reply(lane, reply);
 	dp_client_poll(client);
-	EXPECT_EQ(counter(DP_C_replies_stale), 5U);
+	EXPECT_EQ(counter(DP_C_replies_stale), 6U);
 	EXPECT_TRUE(acked.empty());
 	reply.op = RR_REQUEST_FLOW_SET;
 	dp.say_reply(lane, reply); // this is it
 	dp.say_reply(lane, reply); // and once more
 	dp_client_poll(client);
 	EXPECT_EQ(acked.size(), 1U);
-	EXPECT_EQ(counter(DP_C_replies_stale), 6U);
+	EXPECT_EQ(counter(DP_C_replies_stale), 7U);
 }
 
 TEST_F(DpClientTest, RingIndexesOutOfRangeAreCountedAndHarmNobody) {

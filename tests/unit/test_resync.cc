@@ -90,14 +90,15 @@ TEST_F(ResyncTest, CountersDoNotGoBackWithAFreshRegion) {
 	dp.region.workers[0].counters[0][RR_C_relayed_packets] = 10;
 	EXPECT_EQ(command("Q c ft"), "60 4 6 10 0");
 	EXPECT_EQ(G("npkts_relayed"), "10");
+	dp.region.workers[0].counters[0][RR_C_relayed_packets] = 12; // nobody asked since
 	kill_dataplane(true);
 	start_dataplane();
 	EXPECT_EQ(command("Q c ft"), "59 4 6 10 0");
-	EXPECT_EQ(G("npkts_relayed"), "10");
+	EXPECT_EQ(G("npkts_relayed"), "12");
 	receive(session("c"), SESSION_CALLER, SESSION_RTP, 1);
 	dp.region.workers[0].counters[0][RR_C_relayed_packets] = 1;
 	EXPECT_EQ(command("Q c ft"), "60 5 6 11 0");
-	EXPECT_EQ(G("npkts_relayed"), "11");
+	EXPECT_EQ(G("npkts_relayed"), "13");
 }
 
 TEST_F(ResyncTest, LearnedSourcesAreReplayed) {
@@ -127,6 +128,38 @@ TEST_F(ResyncTest, LearnedSourcesAreReplayed) {
 		EXPECT_EQ(q.latch_ssrc, 4711U);
 	}
 	EXPECT_EQ(n, 1);
+}
+
+TEST_F(ResyncTest, SourcesLearnedWhileControlWasDownAreTakenOver) {
+	struct rr_flow *f;
+
+	new_call();
+	f = dp.flow(slot(session("c"), SESSION_CALLEE, SESSION_RTCP));
+	crash();
+	f->flags |= RR_FLOW_HAS_REMOTE | RR_FLOW_GUESSED;
+	f->remote_family = RR_FAMILY_IPV4;
+	f->remote_port_be = htons(77);
+	open();
+	settle();
+	const struct session_learned &learned =
+		session("c")->leg[SESSION_CALLEE].learned[SESSION_RTCP];
+
+	EXPECT_EQ(learned.flags, RR_SET_LEARNED | RR_SET_GUESSED);
+	EXPECT_EQ(ntohs(learned.remote.port_be), 77);
+}
+
+TEST_F(ResyncTest, CursorStepsOffASessionThatIsFreed) {
+	new_call("a");
+	new_call("b");
+	pass(1);
+	resync_start(&ctl);
+	ASSERT_EQ(ctl.resync.cursor, session("a"));
+	for (const struct session_leg &leg : session("a")->leg)
+		session_index_set_pair(&ctl.index, leg.pair.addr, leg.pair.port, nullptr);
+	session_free(&ctl, session("a"));
+	EXPECT_EQ(ctl.resync.cursor, session("b"));
+	settle();
+	EXPECT_EQ(dp.n_installed(), 4U); // those of a are strays
 }
 
 TEST_F(ResyncTest, CommandThatWaitedIsAnsweredByTheNextDataplane) {
@@ -288,7 +321,7 @@ TEST_F(ResyncTest, CommandThatWasNotCommittedLeavesNothing) {
 }
 
 TEST_F(ResyncTest, FlowsThatNobodyKnowsAreDeleted) {
-	struct rr_flow *f = dp.flow(7);
+	struct rr_flow *f = dp.flow(307); // of lab2, where no call is
 
 	f->uid = 123456;
 	f->flags = RR_FLOW_INSTALLED;
