@@ -26,6 +26,8 @@
 #define UNSENT_PAUSE_NS (100 * RR_NS_PER_MS)
 #define PROBES_AT_FULL_PACE 3 // then each pause doubles
 #define PROBE_PAUSE_MAX_NS (32 * RR_NS_PER_S)
+#define UNUSED_PROBES 3 // MAX_MULTICAST_SOLICIT: then one is given up that no packet waits for
+#define TICK_STRIDE 1021
 #define UNICAST_PROBES 3 // MAX_UNICAST_SOLICIT, RFC 4861 10; RFC 1122 2.3.2.1 for ARP
 #define VERIFY_PROBES 6 // then the MAC is no longer used
 #define REFRESH_NS (20 * RR_NS_PER_S) // a used entry is asked for again
@@ -142,8 +144,16 @@ int neighbour_mac(const struct neighbour_view *v, uint32_t handle, struct rte_et
 
 // ---- main thread's side
 
-static void state_enter(struct neighbour_entry *e, enum neighbour_state state, uint64_t now_ns) {
+static void state_set(
+	struct neighbour_table *t, struct neighbour_entry *e, enum neighbour_state state) {
+	t->n_unresolved -= e->state == NEIGHBOUR_RESOLVING;
+	t->n_unresolved += state == NEIGHBOUR_RESOLVING;
 	e->state = (uint8_t)state;
+}
+
+static void state_enter(struct neighbour_table *t, struct neighbour_entry *e,
+	enum neighbour_state state, uint64_t now_ns) {
+	state_set(t, e, state);
 	e->n_probes = 0;
 	e->next_ns = now_ns;
 }
@@ -156,14 +166,15 @@ static int32_t entry_add(struct neighbour_table *t, const struct neighbour_key *
 
 	if (pos >= 0)
 		return pos;
-	pos = rte_hash_add_key(t->hash, key);
+	if (state != NEIGHBOUR_RESOLVING || t->n_unresolved < NEIGHBOUR_UNRESOLVED_MAX)
+		pos = rte_hash_add_key(t->hash, key);
 	if (pos < 0) {
 		rr_add_relaxed(t->n_full, UINT64_C(1));
 		return -ENOSPC;
 	}
 	e = &t->entries[pos];
 	*e = (struct neighbour_entry){.key = *key, .used_ns = now_ns};
-	state_enter(e, state, now_ns);
+	state_enter(t, e, state, now_ns);
 	return pos;
 }
 
@@ -172,7 +183,7 @@ static void entry_give_up(struct neighbour_table *t, uint32_t pos) {
 
 	rte_hash_del_key(t->hash, &e->key);
 	slot_renew(&t->slots[pos]);
-	e->state = NEIGHBOUR_DYING;
+	state_set(t, e, NEIGHBOUR_DYING);
 	e->died_epoch = t->epoch;
 }
 
@@ -185,8 +196,8 @@ static void entry_free(struct neighbour_table *t, uint32_t pos) {
 
 // Ask everybody: who moved does not listen at the old place. A question that is out already is no
 // reason to believe what comes next.
-static void doubt(struct neighbour_entry *e, uint64_t now_ns) {
-	state_enter(e, NEIGHBOUR_VERIFYING, now_ns);
+static void doubt(struct neighbour_table *t, struct neighbour_entry *e, uint64_t now_ns) {
+	state_enter(t, e, NEIGHBOUR_VERIFYING, now_ns);
 	e->n_probes = UNICAST_PROBES;
 	e->next_ns = RTE_MAX(now_ns, e->probed_ns + PROBE_INTERVAL_NS);
 	e->answerable = false;
@@ -205,6 +216,7 @@ bool neighbour_hint(struct neighbour_table *t, const struct neighbour_key *key,
 		uint64_t due_ns = RTE_MAX(now_ns, e->probed_ns + PROBE_INTERVAL_NS);
 
 		e->next_ns = RTE_MIN(e->next_ns, due_ns);
+		e->n_probes = 0;
 		return true;
 	}
 	if (word_mac(rr_load_relaxed(&t->slots[pos].word), &known) &&
@@ -213,7 +225,7 @@ bool neighbour_hint(struct neighbour_table *t, const struct neighbour_key *key,
 	if (e->state != NEIGHBOUR_REACHABLE &&
 		(e->state != NEIGHBOUR_VERIFYING || e->n_probes >= UNICAST_PROBES))
 		return false;
-	doubt(e, now_ns);
+	doubt(t, e, now_ns);
 	return true;
 }
 
@@ -242,7 +254,7 @@ bool neighbour_answer(struct neighbour_table *t, const struct neighbour_key *key
 	}
 	slot_publish(&t->slots[pos], mac);
 	t->entries[pos].confirmed_ns = now_ns;
-	state_enter(&t->entries[pos], NEIGHBOUR_REACHABLE, now_ns);
+	state_enter(t, &t->entries[pos], NEIGHBOUR_REACHABLE, now_ns);
 	return true;
 }
 
@@ -254,12 +266,29 @@ static uint64_t probe_pause_ns(uint32_t n_probes) {
 	return PROBE_INTERVAL_NS << doublings;
 }
 
+// Questions for what has no address, at NEIGHBOUR_PROBES_PER_S with a burst. A gateway does not
+// wait for those that a forger made up.
+static bool probe_allowed(
+	struct neighbour_table *t, const struct neighbour_entry *e, uint64_t now_ns) {
+	const uint64_t interval_ns = RR_NS_PER_S / NEIGHBOUR_PROBES_PER_S;
+	const uint64_t earliest_ns = now_ns - NEIGHBOUR_PROBES_BURST * interval_ns;
+
+	if (e->state != NEIGHBOUR_RESOLVING || e->pinned)
+		return true;
+	if (t->probe_due_ns > now_ns)
+		return false;
+	t->probe_due_ns = RTE_MAX(t->probe_due_ns, earliest_ns) + interval_ns;
+	return true;
+}
+
 static void entry_probe(struct neighbour_table *t, uint32_t pos, uint64_t now_ns,
 	neighbour_probe_fn probe, void *ctx) {
 	struct neighbour_entry *e = &t->entries[pos];
 	bool unicast = e->state == NEIGHBOUR_VERIFYING && e->n_probes < UNICAST_PROBES;
 	struct rte_ether_addr mac;
 
+	if (!probe_allowed(t, e, now_ns))
+		return; // still due
 	unicast = unicast && word_mac(rr_load_relaxed(&t->slots[pos].word), &mac);
 	if (!probe(ctx, &e->key, unicast ? &mac : NULL)) {
 		e->next_ns = now_ns + UNSENT_PAUSE_NS;
@@ -276,7 +305,9 @@ static void resolving_step(struct neighbour_table *t, uint32_t pos, uint64_t now
 	neighbour_probe_fn probe, void *ctx) {
 	struct neighbour_entry *e = &t->entries[pos];
 
-	if (now_ns - e->used_ns > IDLE_NS)
+	bool in_vain = e->n_probes >= UNUSED_PROBES && e->used_ns < e->probed_ns;
+
+	if (now_ns - e->used_ns > IDLE_NS || (in_vain && now_ns >= e->next_ns))
 		entry_give_up(t, pos);
 	else if (now_ns >= e->next_ns)
 		entry_probe(t, pos, now_ns, probe, ctx);
@@ -288,7 +319,7 @@ static void reachable_step(struct neighbour_table *t, uint32_t pos, uint64_t now
 	if (now_ns - e->confirmed_ns < REFRESH_NS)
 		return;
 	if (e->used_ns > e->confirmed_ns)
-		state_enter(e, NEIGHBOUR_VERIFYING, now_ns);
+		state_enter(t, e, NEIGHBOUR_VERIFYING, now_ns);
 	else if (now_ns - e->confirmed_ns > IDLE_NS)
 		entry_give_up(t, pos);
 }
@@ -301,7 +332,7 @@ static void verifying_step(struct neighbour_table *t, uint32_t pos, uint64_t now
 		return;
 	if (e->n_probes >= VERIFY_PROBES) {
 		slot_publish(&t->slots[pos], NULL);
-		state_enter(e, NEIGHBOUR_RESOLVING, now_ns);
+		state_enter(t, e, NEIGHBOUR_RESOLVING, now_ns);
 		return;
 	}
 	entry_probe(t, pos, now_ns, probe, ctx);
@@ -366,8 +397,10 @@ void neighbour_wishes(
 
 void neighbour_tick(
 	struct neighbour_table *t, uint64_t now_ns, neighbour_probe_fn probe, void *ctx) {
-	for (uint32_t pos = 0; pos < t->n_positions; pos++)
-		entry_step(t, pos, now_ns, probe, ctx);
+	for (uint32_t i = 0; i < t->n_positions; i++)
+		entry_step(t, (t->tick_from + i) % t->n_positions, now_ns, probe, ctx);
+	// Where questions are rationed, each entry comes first once in a while.
+	t->tick_from = (t->tick_from + TICK_STRIDE) % t->n_positions;
 }
 
 void neighbour_epoch_next(struct neighbour_table *t) {

@@ -21,6 +21,11 @@
 #include "config.h"
 
 #define NEIGHBOUR_MAX 8192 // entries; a full table is counted and refuses new ones
+// Packets with forged sources make us ask for hosts that do not exist (RFC 6583): those may take
+// but a part of the table and of the link.
+#define NEIGHBOUR_UNRESOLVED_MAX (NEIGHBOUR_MAX / 4) // then no new one is taken in
+#define NEIGHBOUR_PROBES_PER_S 1000 // for all that have no address, gateways aside
+#define NEIGHBOUR_PROBES_BURST 200
 #define NEIGHBOUR_WISHES 256 // wishes of one worker that wait for the main thread
 
 struct rte_hash;
@@ -69,6 +74,9 @@ struct neighbour_table {
 	struct neighbour_slot *slots;
 	struct neighbour_entry *entries;
 	uint32_t n_positions;
+	uint32_t n_unresolved; // entries in NEIGHBOUR_RESOLVING
+	uint32_t tick_from; // position that the next tick begins with
+	uint64_t probe_due_ns; // the rate of probes allows the next one then, see probe_allowed
 	uint32_t n_workers;
 	uint64_t epoch; // see neighbour_epoch_next
 	struct rte_ring *wishes[RR_MAX_WORKERS]; // worker -> main, by value: struct neighbour_key

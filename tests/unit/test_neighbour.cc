@@ -298,7 +298,11 @@ TEST_F(Neighbour, QuestionThatWasNotSentIsNoQuestion) {
 
 TEST_F(Neighbour, LateAnswerIsNotBelievedButAsksAgain) {
 	find(0, v4(0, 50));
-	advance(9500 * MS); // the last question is 4 s old when the next is due
+	for (int i = 0; i < 90; i++) { // the next pause is longer than an answer may take
+		mac(find(0, v4(0, 50)));
+		tick();
+		now += 100 * MS;
+	}
 	while (tick_for(v4(0, 50)).empty())
 		now += 100 * MS;
 	now += 3100 * MS;
@@ -467,11 +471,76 @@ TEST_F(Neighbour, UnusedOneIsGivenUpAndItsHandleIsStale) {
 	EXPECT_EQ(RR_NEXTHOP_NONE, find(0, v4(0, 50)));
 }
 
-TEST_F(Neighbour, UnansweredWishIsGivenUp) {
-	find(0, v4(0, 50));
-	advance(70 * S);
+TEST_F(Neighbour, UnansweredWishIsGivenUpAfterThreeQuestions) {
 	neighbour_key k = key(0, v4(0, 50));
+	size_t n = 0;
+
+	find(0, v4(0, 50));
+	for (int i = 0; i < 31; i++) {
+		n += tick_for(v4(0, 50)).size();
+		now += 100 * MS;
+	}
+	EXPECT_EQ(3u, n);
 	EXPECT_EQ(-ENOENT, rte_hash_lookup(table.hash, &k));
+	EXPECT_EQ(RR_NEXTHOP_NONE, find(0, v4(0, 50)));
+	EXPECT_EQ(1u, tick_for(v4(0, 50)).size()) << "the next packet begins anew";
+}
+
+TEST_F(Neighbour, UnsentQuestionsAreGivenUpLater) {
+	neighbour_key k = key(0, v4(0, 50));
+
+	port_started = false;
+	find(0, v4(0, 50));
+	advance(50 * S);
+	EXPECT_LE(0, rte_hash_lookup(table.hash, &k));
+	advance(20 * S);
+	EXPECT_EQ(-ENOENT, rte_hash_lookup(table.hash, &k));
+}
+
+// One wish a packet, each for another address, as a forger of sources makes them.
+TEST_F(Neighbour, ForgedSourcesLeaveRoomForOthers) {
+	uint32_t handle = resolved(v4(0, 50), 50);
+
+	for (uint32_t i = 0; i < 60 * 140; i++) {
+		neighbour_key k = key(1, Addr{198, 18, 1, (uint8_t)i, (uint8_t)(i >> 8)});
+
+		ASSERT_EQ(0, rte_ring_sp_enqueue_elem(view.wishes, &k, sizeof(k)));
+		mac(handle);
+		now += S / 140;
+		if (i % 14 == 0) {
+			for (const Probe &p : tick())
+				if (p.key.realm == 0)
+					answer(0, v4(0, 50), 50);
+			neighbour_epoch_next(&table);
+		}
+		ASSERT_GT(500u, table.n_unresolved);
+	}
+	EXPECT_EQ(0u, n_full);
+	EXPECT_EQ(50, mac(handle));
+	EXPECT_EQ(51, mac(resolved(v4(0, 51), 51)));
+}
+
+TEST_F(Neighbour, FloodOfWishesAsksAtABoundedRate) {
+	size_t n = 0;
+	uint32_t address = 0;
+
+	for (int turn = 0; turn < 200; turn++) { // two seconds, 25,600 wishes
+		for (int i = 0; i < NEIGHBOUR_WISHES / 2; i++, address++) {
+			neighbour_key k =
+				key(1, Addr{198, 18, 1, (uint8_t)address, (uint8_t)(address >> 8)});
+
+			ASSERT_EQ(0, rte_ring_sp_enqueue_elem(view.wishes, &k, sizeof(k)));
+		}
+		n += tick().size();
+		now += 10 * MS;
+		ASSERT_GE((uint32_t)NEIGHBOUR_UNRESOLVED_MAX, table.n_unresolved);
+	}
+	EXPECT_GE(2u * NEIGHBOUR_PROBES_PER_S + NEIGHBOUR_PROBES_BURST + 1, n);
+	EXPECT_LE(NEIGHBOUR_PROBES_PER_S, n);
+	EXPECT_LT(0u, n_full) << "what is over the share is counted";
+	// Each of them has its turn: nobody is passed over for those in front.
+	advance(10 * S);
+	EXPECT_GE(1u, table.n_unresolved) << "all were asked for and given up, but the gateway";
 }
 
 TEST_F(Neighbour, PositionIsReusedOnlyAfterTwoEpochs) {
@@ -496,10 +565,13 @@ TEST_F(Neighbour, FullTableIsCountedAndRecovers) {
 	uint32_t n_known = 2; // static one and gateway
 
 	for (uint32_t i = 0; i < NEIGHBOUR_MAX + 100; i++) {
-		neighbour_key k = key(1, Addr{198, 18, 1, (uint8_t)i, (uint8_t)(i >> 8)});
+		Addr addr = {198, 18, 1, (uint8_t)i, (uint8_t)(i >> 8)};
+		neighbour_key k = key(1, addr);
 
 		ASSERT_EQ(0, rte_ring_sp_enqueue_elem(view.wishes, &k, sizeof(k)));
 		tick();
+		answer(1, addr, 1);
+		now += 2 * MS;
 	}
 	EXPECT_EQ(100u + n_known, n_full);
 	EXPECT_EQ(7, mac(find(0, v4(0, 7))));
