@@ -2,7 +2,7 @@
 """Calls of the crash tests: two parties each, with media running, that check all they receive.
 
 A packet names its call, direction and number, so that one that went astray is recognised. While
-nothing happens to a call, every packet must arrive; an `excuse` pauses that until media flows again.
+nothing happens to a call, every packet must arrive; an `excuse` pauses that until media is back.
 """
 
 import struct
@@ -12,8 +12,8 @@ import relay  # noqa: F401, puts tools/ on the path
 from media import open_pair
 
 RTP, RTCP = 0, 1
-PACKET_INTERVAL_S = 0.04
-RTCP_EVERY = 8  # packets of RTP
+PACKET_INTERVAL_S = 0.03
+RTCP_EVERY = 3  # packets of RTP
 IDENTITY = struct.Struct("!4sIBBI")
 MAGIC = b"rrct"
 PADDING = bytes(18)

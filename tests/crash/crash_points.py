@@ -21,9 +21,9 @@ from relay import TOP, Relay, logs_on_failure
 SCRIPT = ("new", "answer", "again", "move", "new_port", "delete")
 WHO = {"dataplane": "dataplane", "control": "worker"}
 
-# Crash point -> commands at which it is armed, each with the passes at which it is hit. A U asks the
-# dataplane for two flows, an L that makes the call complete for four, a move for two, another port
-# for four and the end of two, a D for the end of four.
+# Crash point -> commands at which it is armed, each with the passes at which it is hit. A U asks
+# the dataplane for two flows, an L that makes the call complete for four, a move for two, another
+# port for four and the end of two, a D for the end of four.
 EVERY_REQUEST = {"new": (1, 2), "answer": (1, 2, 4), "move": (1, 2), "new_port": (1, 4, 6),
                  "delete": (1, 2, 4)}
 SOME_REQUESTS = {"new": (2,), "answer": (1, 3), "move": (1,), "new_port": (3, 5), "delete": (2,)}
@@ -46,6 +46,9 @@ PASSES = {
     "reply_before": EVERY_COMMAND,
     "reply_after": EVERY_COMMAND,
 }
+
+# Where control is hit while there is no dataplane: a command is undone by a second commit.
+ALONE = (("commit_after", 1), ("commit_before", 2), ("commit_after", 2), ("reply_before", 1))
 
 
 def crash_points():
@@ -128,6 +131,7 @@ class CrashPointsTest(unittest.TestCase):
         self.load.loop.until(lambda: not self.relay.is_armed(),
                              f"'{name}' never passed {point} {count} times")
         self.load.loop.until(lambda: self.n_deaths(who) == deaths + 1, f"{who} survived {point}")
+        self.relay.keep_dataplane = True
         self.recover()
         if not done:
             call = self.step_until_done(name, self.load.new_call() if name == "new" else call)
@@ -169,6 +173,24 @@ class CrashPointsTest(unittest.TestCase):
                                  "the dataplane survived adopt_half")
             self.assertFalse(self.relay.is_armed())
             self.recover()
+
+    def run_without_dataplane(self, armed_step, point, count):
+        """Nobody starts the dataplane before the command has its outcome."""
+        call = self.load.new_call()
+        for name in SCRIPT:
+            if name == armed_step:
+                self.relay.keep_dataplane = False
+                self.relay.kill("dataplane")
+                self.load.loop.until(self.relay.dataplane_is_gone, "the dataplane survived")
+                call = self.hit(point, count, name, call)
+            else:
+                call = self.step_until_done(name, call)
+
+    def test_without_dataplane(self):
+        for armed_step, (point, count) in itertools.product(SCRIPT, ALONE):
+            with self.subTest(command=armed_step, point=point, count=count):
+                with logs_on_failure(self.relay):
+                    self.run_without_dataplane(armed_step, point, count)
 
     def test_supervisor(self):
         """The parent of control is killed: the service manager starts both again, sockets anew."""

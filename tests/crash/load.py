@@ -96,6 +96,9 @@ class Load:
 
         self.make(call, then=made)
 
+    def n_failures(self):
+        return sum(self.n_failed.values())
+
     # ---- one command
 
     def _tell(self, call, text, then, disturbs=True):

@@ -9,7 +9,8 @@ recovery media of every undisturbed call flows and no counter has gone back; at 
 the flows and the counters are those of a model that knows only what the controller was told.
 Not covered: a death of the machine, and of the supervisor, which is the service manager's affair.
 
-SEED repeats a run, KILLS says how many.
+SEED repeats a run, KILLS says how many. The seed also chooses the learning mode and the number of
+workers, unless LEARNING and WORKERS do.
 """
 
 import os
@@ -22,7 +23,10 @@ from relay import Relay, logs_on_failure
 
 KILLS = int(os.environ.get("KILLS", "200"))
 SEED = int(os.environ.get("SEED", str(random.SystemRandom().getrandbits(32))))
+LEARNING = os.environ.get("LEARNING")
+WORKERS = os.environ.get("WORKERS")
 AGAIN = 0.2  # how often a recovery is hit by another kill
+LATE = 0.2  # how often the dataplane is started again only after commands failed without it
 CHECK_EVERY = 20  # kills between full comparisons
 VICTIMS = (("dataplane",), ("worker",), ("dataplane", "worker"))
 WEIGHTS = (5, 5, 2)
@@ -34,7 +38,9 @@ class RandomKillsTest(unittest.TestCase):
         self.rng = random.Random(SEED)
         self.relay = Relay("crash-random")
         self.addCleanup(self.relay.down)
-        self.relay.up("--ports", "20000-20499", "--media-ttl", "3600")
+        self.relay.up("--ports", "20000-20499", "--media-ttl", "3600",
+                      "--learning", LEARNING or self.rng.choice(("safe", "compat")),
+                      "--workers", WORKERS or self.rng.choice("12"))
         for role in ("dataplane", "control"):
             self.relay.start(role)
         self.load = Load(self.relay, self.rng)
@@ -57,10 +63,20 @@ class RandomKillsTest(unittest.TestCase):
         self.load.loop.until(lambda: time.monotonic() >= until, "")
         self.kill(victims)
 
+    def let_commands_fail(self):
+        """While nobody starts a dataplane, commands must not hang."""
+        if self.load.trouble and not self.relay.keep_dataplane:
+            failed = self.load.n_failures() + 3
+            self.load.loop.until(lambda: self.load.n_failures() >= failed,
+                                 "commands hang without a dataplane")
+        self.relay.keep_dataplane = True
+
     def round(self):
         victims = self.rng.choices(VICTIMS, WEIGHTS)[0]
         self.run_load(self.rng.randint(1, 25))
+        self.relay.keep_dataplane = self.rng.random() >= LATE
         self.kill(victims)
+        self.let_commands_fail()
         while self.rng.random() < AGAIN:
             self.disturb_recovery(self.rng.choices(VICTIMS, WEIGHTS)[0])
         self.load.controller.repeat(3)
@@ -97,7 +113,7 @@ class RandomKillsTest(unittest.TestCase):
         print(f"{self.n_kills} kills, {relay.n_dataplane_deaths} deaths of the dataplane and "
               f"{relay.n_worker_deaths} of control; {controller.n_commands} commands, "
               f"{controller.n_retransmits} retransmitted, {controller.n_repeats} repeated, "
-              f"{sum(self.load.n_failed.values())} without a port; "
+              f"{self.load.n_failures()} without a port; "
               f"{self.load.model.n_created} calls")
 
 

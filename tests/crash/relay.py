@@ -46,7 +46,7 @@ class Relay:
         self.name = name
         self.folder = os.path.join(BUILD, folder)
         self.process = {}
-        self.keep_dataplane = True  # start it again when it was killed
+        self.keep_dataplane = True  # start it again when it was killed; else wait
         self.worker = None  # pid of control's worker as seen last
         self.last_killed = None
         self.n_dataplane_deaths = 0
@@ -128,7 +128,7 @@ class Relay:
     def kill(self, role):
         """kill -9 now; False when there is no such process at this moment."""
         self.tick()
-        pid = self.find_worker() if role == "worker" else self.process[role].pid
+        pid = self._find(role)
         if pid is None or pid == self.last_killed:
             return False
         self.last_killed = pid
@@ -139,6 +139,11 @@ class Relay:
             self.expected[role] -= 1
             return False
         return True
+
+    def _find(self, role):
+        if role == "worker":
+            return self.find_worker()
+        return self.process[role].pid if role in self.process else None
 
     def find_worker(self):
         """Pid of the one child of the supervisor, or None while there is none."""
@@ -152,12 +157,7 @@ class Relay:
 
     def tick(self):
         """Notice deaths, and start what a service manager would start again."""
-        status = self.process["dataplane"].poll()
-        if status is not None:
-            self._bury("dataplane", status)
-            self.n_dataplane_deaths += 1
-            if self.keep_dataplane:
-                self.start("dataplane")
+        self._tick_dataplane()
         status = self.process["control"].poll()
         if status is not None:
             self._bury("control", status)
@@ -169,6 +169,17 @@ class Relay:
                 self._bury("worker", KILLED)  # how it died is the supervisor's to know
                 self.n_worker_deaths += 1
             self.worker = worker
+
+    def _tick_dataplane(self):
+        if "dataplane" in self.process:
+            status = self.process["dataplane"].poll()
+            if status is None:
+                return
+            self._bury("dataplane", status)
+            self.n_dataplane_deaths += 1
+            del self.process["dataplane"]
+        if self.keep_dataplane:
+            self.start("dataplane")
 
     def _bury(self, role, status):
         if status != KILLED or not self.expected[role]:
@@ -187,7 +198,10 @@ class Relay:
     def dataplane_runs(self):
         status = self.rrctl("status")
         return (status is not None and status["dataplane"]["state"] == "running" and
-                status["dataplane"]["pid"] == self.process["dataplane"].pid)
+                status["dataplane"]["pid"] == self._find("dataplane"))
+
+    def dataplane_is_gone(self):
+        return "dataplane" not in self.process
 
     def flows(self):
         """{(host, port): state} of every flow that is installed."""
