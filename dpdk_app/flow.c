@@ -132,3 +132,24 @@ void flow_refresh_out(struct flow_table *t, uint32_t slot) {
 	rr_store_relaxed(&f->nexthop, nexthop);
 	rr_flow_write_end(f);
 }
+
+// The flow goes on with the way out that it has until control has set its torn peer again.
+static bool peer_is_torn(const struct flow_table *t, uint32_t slot) {
+	const uint16_t torn = RR_FLOW_INSTALLED | RR_FLOW_TORN;
+	uint32_t peer = rr_load_relaxed(&t->flows[slot].peer);
+
+	return peer < t->n_flows && (flow_flags(&t->flows[peer]) & torn) == torn;
+}
+
+void flow_table_adopt(const struct flow_table *t) {
+	struct flow_table owners = *t;
+
+	for (uint32_t slot = 0; slot < t->n_flows; slot++) {
+		if ((flow_flags(&t->flows[slot]) & (RR_FLOW_INSTALLED | RR_FLOW_TORN)) !=
+			RR_FLOW_INSTALLED)
+			continue;
+		owners.self = rr_load_relaxed(&t->flows[slot].owner);
+		if (!peer_is_torn(t, slot))
+			flow_refresh_out(&owners, slot);
+	}
+}

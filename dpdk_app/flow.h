@@ -70,5 +70,9 @@ uint32_t flow_peer(const struct flow_table *t, uint32_t slot);
 // is asked for at once, so that the first packet finds it resolved.
 void flow_refresh_out(struct flow_table *t, uint32_t slot);
 
+// Bring out_* of every installed flow in line, as the owner would have done had the dataplane not
+// died between a flow's write and its peer's. Before any worker runs; the table's `self` is nobody.
+void flow_table_adopt(const struct flow_table *t);
+
 // True when media may be sent there: unicast, not loopback, not unspecified, with a port.
 bool flow_can_send(const struct rr_endpoint *ep);

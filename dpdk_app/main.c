@@ -141,28 +141,12 @@ static uint64_t (*main_counters(void))[RR_N_COUNTERS] {
 	return dp.region.workers[dp.cfg.n_workers].counters;
 }
 
-// The calls of an adopted region need their next hops at once.
-static void next_hops_adopt(void) {
-	const uint16_t sends = RR_FLOW_INSTALLED | RR_FLOW_HAS_OUT;
-	uint64_t now_ns = rr_now_ns();
-
-	for (uint32_t slot = 0; slot < dp.region.n_flows; slot++) {
-		const struct rr_flow *f = &dp.region.flows[slot];
-
-		if ((f->flags & sends) == sends)
-			neighbour_want(&dp.neighbours, dp.cfg.addr[f->out_addr].realm,
-				(enum rr_family)f->out_family, f->out, now_ns);
-	}
-}
-
 static int neighbours_init(void) {
 	int ret = neighbour_init(&dp.neighbours, &dp.cfg, dp.cfg.n_workers,
 		&main_counters()[0][RR_C_neighbour_full]);
 
 	if (ret < 0)
 		rr_err("main", "cannot make the table of next hops: %s", strerror(-ret));
-	else
-		next_hops_adopt();
 	return ret;
 }
 
@@ -185,6 +169,30 @@ static int tables_init(void) {
 	};
 	for (uint32_t p = 0; p < dp.ports.n; p++)
 		memcpy(dp.parse.mac[p], dp.ports.port[p].mac.addr_bytes, RTE_ETHER_ADDR_LEN);
+	return 0;
+}
+
+// The calls of an adopted region need their next hops at once.
+static void next_hops_adopt(void) {
+	const uint16_t sends = RR_FLOW_INSTALLED | RR_FLOW_HAS_OUT;
+	uint64_t now_ns = rr_now_ns();
+
+	for (uint32_t slot = 0; slot < dp.region.n_flows; slot++) {
+		const struct rr_flow *f = &dp.region.flows[slot];
+		uint16_t out_addr = rr_load_relaxed(&f->out_addr);
+
+		if ((f->flags & sends) == sends && out_addr < dp.cfg.n_addrs)
+			neighbour_want(&dp.neighbours, dp.cfg.addr[out_addr].realm,
+				(enum rr_family)f->out_family, f->out, now_ns);
+	}
+}
+
+static int calls_adopt(void) {
+	struct flow_table table;
+
+	flow_table_init(&table, &dp.region, &dp.addrs, 0);
+	flow_table_adopt(&table);
+	next_hops_adopt();
 	return 0;
 }
 
@@ -299,6 +307,7 @@ static const struct {
 	{"region", region_init, region_fini},
 	{"neighbours", neighbours_init, neighbours_fini},
 	{"tables", tables_init, NULL},
+	{"calls", calls_adopt, NULL},
 	{"rings", rings_init, rings_fini},
 	{"workers", workers_init, workers_free},
 	{"threads", threads_init, threads_fini},

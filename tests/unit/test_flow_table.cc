@@ -175,6 +175,37 @@ TEST_F(FlowTable, OutFollowsThePeersRemote) {
 	EXPECT_EQ(0, f.out_port_be);
 }
 
+// A dataplane may die between a flow's own write and its peer's.
+TEST_F(FlowTable, AdoptionBringsPeersInLine) {
+	uint32_t a = world.slot(EXT4, 20002), b = world.slot(INT6, 20050);
+	struct rr_flow &f = install(EXT4, 20002, RR_FLOW_HAS_OUT, 3);
+	struct rr_flow &peer = install(INT6, 20050, 0, 3);
+	struct rr_endpoint remote = endpoint("2001:db8:2::77", 6000);
+
+	pair(a, b);
+	flow_set_remote(&peer, &remote);
+	flow_table_adopt(&world.table);
+	EXPECT_EQ(0, memcmp(f.out, remote.addr, 16));
+	EXPECT_EQ(INT6, f.out_addr);
+	EXPECT_EQ(3, f.owner);
+
+	// What goes to a torn peer stays as it was: control sets that one again, and then both.
+	remote = endpoint("2001:db8:2::88", 6000);
+	flow_set_remote(&peer, &remote);
+	peer.flags |= RR_FLOW_TORN;
+	struct rr_flow before = f;
+	flow_table_adopt(&world.table);
+	EXPECT_EQ(0, memcmp(&before, &f, sizeof(f)));
+
+	peer.flags = 0; // freed
+	flow_table_adopt(&world.table);
+	EXPECT_FALSE(f.flags & RR_FLOW_HAS_OUT);
+	before = f;
+	f.flags = before.flags = 0;
+	flow_table_adopt(&world.table);
+	EXPECT_EQ(0, memcmp(&before, &f, sizeof(f))) << "what carries no call is not written";
+}
+
 TEST_F(FlowTable, NextHopIsAskedForAtOnce) {
 	uint32_t a = world.slot(EXT4, 20002), b = world.slot(INT6, 20050);
 	struct rr_flow &f = install(EXT4, 20002, 0);
