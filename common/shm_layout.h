@@ -92,6 +92,7 @@ struct rr_shm_header {
 	uint64_t cold_offset; // struct rr_flow_cold[n_flows]
 	uint8_t bucket_owner[RR_N_BUCKETS]; // worker of each bucket
 	char port_name[RR_MAX_PORTS][RR_PORT_NAME_LEN];
+	uint8_t reserved[24]; // zero: adoption compares every byte up to here
 
 	// written by dp while it lives
 	uint64_t dp_generation RR_CACHE_ALIGNED; // grows with every dataplane start on this region
@@ -115,7 +116,8 @@ struct rr_shm_header {
 #define RR_SHM_HEADER_SIZE 4096
 RR_STATIC_ASSERT(sizeof(struct rr_shm_header) <= RR_SHM_HEADER_SIZE, "header fits its page");
 RR_STATIC_ASSERT(offsetof(struct rr_shm_header, bucket_owner) == 104, "ABI");
-RR_STATIC_ASSERT(offsetof(struct rr_shm_header, dp_generation) % RR_CACHE_LINE == 0, "ABI");
+RR_STATIC_ASSERT(offsetof(struct rr_shm_header, reserved) == 424, "ABI");
+RR_STATIC_ASSERT(offsetof(struct rr_shm_header, dp_generation) == 448, "no padding before it");
 RR_STATIC_ASSERT(offsetof(struct rr_shm_header, control_heartbeat_ns) % RR_CACHE_LINE == 0, "ABI");
 
 // What one worker (or, in the last block, dp's main thread) shares.
