@@ -79,20 +79,18 @@ static void links(struct upkeep *u, uint64_t now_ns) {
 }
 
 int upkeep_ports_start(struct upkeep *u) {
-	uint32_t held = 0;
-
 	for (uint32_t p = 0; p < u->ports->n; p++) {
 		int ret = 0;
 
 		if (u->cfg->port[p].start_held)
-			held |= 1U << p;
+			u->held_mask |= 1U << p;
 		else
 			ret = port_start(&u->ports->port[p]);
 		if (ret < 0)
 			return ret;
 	}
 	port_set_poll(u->ports);
-	rr_store_relaxed(&u->region->header->port_held_mask, held);
+	rr_store_relaxed(&u->region->header->port_held_mask, u->held_mask);
 	return 0;
 }
 
@@ -100,14 +98,13 @@ int upkeep_ports_start(struct upkeep *u) {
 // restart of the dataplane on the same region: its calls shall have their media back.
 static void held_ports(struct upkeep *u, uint64_t now_ns RR_UNUSED) {
 	struct rr_shm_header *h = u->region->header;
-	uint32_t held = h->port_held_mask;
-	uint32_t release = held & rr_load_relaxed(&h->port_release_mask);
+	uint32_t release = u->held_mask & rr_load_relaxed(&h->port_release_mask);
 
 	for (uint32_t p = 0; release && p < u->ports->n; p++)
 		if ((release & (1U << p)) && port_start(&u->ports->port[p]) == 0)
-			held &= ~(1U << p);
+			u->held_mask &= ~(1U << p);
 	port_set_poll(u->ports);
-	rr_store_relaxed(&h->port_held_mask, held);
+	rr_store_relaxed(&h->port_held_mask, u->held_mask);
 }
 
 // A few addresses at a time, so that a large pool does not flood the link.
