@@ -59,6 +59,16 @@ TEST_F(CommandTest, PortTupleShowsTheAddressAsItsRealmSays) {
 	expect("L6l{lab6} a 2001:db8::5 4000 ft tt", "20[0-9]{3} 2001:db8:6::1 6");
 }
 
+TEST_F(CommandTest, HiddenAddressIsShownToWhoAskedForIt) {
+	expect("Ul{hidden} a 198.18.0.50 4000 ft", "20[0-9]{3}");
+	expect("Ul198.18.4.1 b 198.18.0.50 4000 ft", "20[0-9]{3} 198[.]18[.]4[.]1");
+	expect("Ur198.18.4.77 d 198.18.0.50 4000 ft", "20[0-9]{3} 198[.]18[.]4[.]1");
+	settle();
+	crash();
+	open();
+	expect("U d 198.18.0.50 4000 ft", "20[0-9]{3} 198[.]18[.]4[.]1");
+}
+
 TEST_F(CommandTest, PoolAddressesAreUsedInTurn) {
 	std::map<std::string, int> n;
 
@@ -394,6 +404,9 @@ TEST_F(CommandTest, SilenceOnAnAnswerTakesTheLegBack) {
 	settle();
 	EXPECT_EQ(dp.n_installed(), 2U);
 	EXPECT_EQ(command("L c 198.18.0.60 5000 tt ft"), callee_port);
+	command("D c ft");
+	settle();
+	EXPECT_EQ(G("nsess_nortp"), "0"); // it never was complete
 }
 
 TEST_F(CommandTest, SilenceOnADeleteIsSuccess) {

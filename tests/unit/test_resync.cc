@@ -101,6 +101,15 @@ TEST_F(ResyncTest, CountersDoNotGoBackWithAFreshRegion) {
 	EXPECT_EQ(G("npkts_relayed"), "13");
 }
 
+TEST_F(ResyncTest, MediaSeenByTheOldRegionStillRefreshes) {
+	new_call();
+	advance(30);
+	receive(session("c"), SESSION_CALLER, SESSION_RTP, 1);
+	kill_dataplane(true);
+	start_dataplane(); // a second later
+	EXPECT_EQ(command("Q c ft ft ttl"), "59");
+}
+
 TEST_F(ResyncTest, LearnedSourcesAreReplayed) {
 	struct rr_flow *f;
 

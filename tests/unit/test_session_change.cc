@@ -103,6 +103,33 @@ TEST_F(SessionChangeTest, FailedUpdatesLeaveTheCallAsItWas) {
 	fail("Q c ft && S tos=8", "E71");
 }
 
+// The dataplane did not die, it was slow: what it does late is undone behind that.
+TEST_F(SessionChangeTest, LateDataplaneEndsUpWithTheOldState) {
+	for (const char *text : {"U c 198.18.0.51 4100 ft", "Un c 198.18.0.51 4100 ft tt",
+		     "Ln c 198.18.0.61 5100 ft tt"}) {
+		new_call();
+		settle();
+		look_at_flows();
+		std::map<uint32_t, std::string> flows_before = flows;
+		struct job *job = execute(text);
+
+		control_turn_commit(&ctl);
+		control_poll(&ctl, now += cfg.ack_timeout_ms * UINT64_C(1000000) + 1);
+		control_turn_commit(&ctl);
+		ASSERT_TRUE(replied(job)) << text;
+		EXPECT_EQ(reply_of(job), "E71") << text;
+		settle();
+		look_at_flows();
+		EXPECT_EQ(flows, flows_before) << text;
+		EXPECT_EQ(dp.n_installed(), 4U) << text;
+		EXPECT_EQ(dp_client_counter(ctl.dp, DP_C_generations), 1U);
+		command("D c ft");
+		settle();
+		take_seen();
+		flows.clear();
+	}
+}
+
 TEST_F(SessionChangeTest, FailedMovesBringTheOldPortsBack) {
 	fail("Un c 198.18.0.50 4000 ft tt", "E71");
 	fail("Ln c 198.18.0.60 5000 ft tt", "E71");
