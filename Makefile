@@ -181,7 +181,7 @@ objs = $(patsubst %.c,$(BUILD)/obj/$(1)/%.o,$(2))
 COMMON_OBJ := $(call objs,common,$(COMMON_SRC))
 DP_OBJ := $(call objs,dpdk_app,$(DP_SRC))
 CONTROL_OBJ := $(call objs,control,$(CONTROL_SRC))
-RRCTL_OBJ := $(call objs,tools,$(RRCTL_SRC)) $(RRCTL_EXTRA_OBJ:%=$(BUILD)/obj/%)
+RRCTL_OBJ := $(call objs,tools,$(RRCTL_SRC))
 
 crash_of = $(patsubst $(BUILD)/obj/%,$(BUILD)/obj-crash/%,$(1))
 
@@ -232,8 +232,11 @@ $(BUILD)/tests/test_$(1): $(BUILD)/obj/tests/unit/test_$(1).o \
 endef
 $(foreach t,$(UNIT_TESTS),$(eval $(call unit_rule,$(t))))
 
+# Compiled and linked in one step, without a file of dependencies: any header may be one.
+HEADERS := $(wildcard common/*.h dpdk_app/*.h control/*.h)
+
 define stress_rule
-$(BUILD)/tests/stress_$(1): tests/stress/stress_$(1).c $(stress_$(1)_OBJ:%=$(BUILD)/obj/%)
+$(BUILD)/tests/stress_$(1): tests/stress/stress_$(1).c $(HEADERS) $(stress_$(1)_OBJ:%=$(BUILD)/obj/%)
 	@mkdir -p $$(@D)
 	$$(call say,CC)$$(CC) $$(COMMON_CFLAGS) -Idpdk_app -Icontrol $$(stress_$(1)_CFLAGS) -o $$@ \
 		$$(filter %.c %.o,$$^) -lpthread $$(stress_$(1)_LIBS)
@@ -245,7 +248,7 @@ $(foreach t,$(STRESS_TESTS),$(eval $(call stress_rule,$(t))))
 FUZZ_BIN := $(FUZZ_TARGETS:%=$(BUILD)/tests/fuzz_%)
 
 define fuzz_rule
-$(BUILD)/tests/fuzz_$(1): tests/fuzz/fuzz_$(1).c $(fuzz_$(1)_SRC)
+$(BUILD)/tests/fuzz_$(1): tests/fuzz/fuzz_$(1).c $(fuzz_$(1)_SRC) $(HEADERS)
 	@mkdir -p $$(@D)
 	$$(call say,FUZZ)clang -std=gnu11 -g -O1 -D_GNU_SOURCE -fsanitize=fuzzer,address,undefined \
 		-fno-sanitize-recover=all -Icommon -Idpdk_app -Icontrol $$(fuzz_$(1)_CFLAGS) -o $$@ \
@@ -254,6 +257,9 @@ endef
 $(foreach t,$(FUZZ_TARGETS),$(eval $(call fuzz_rule,$(t))))
 
 -include $(shell find $(BUILD) -name '*.d' 2>/dev/null)
+
+# $(call run_each,SUITE,NAMES,COMMAND): COMMAND for each name $$t; all of them, also past a failure.
+run_each = @bad=0; for t in $(2); do BUILD=$(BUILD) tests/run $(1)/$$t $(3) || bad=1; done; exit $$bad
 
 #: make            build rtprelay-dp, rtprelayd and rrctl into build/
 #: make deps       install the Debian packages that are missing (root)
@@ -266,14 +272,14 @@ run:
 
 #: make check      the quick tests: no root, no hugepages, two minutes
 unit: $(UNIT_BIN)
-	@for t in $(UNIT_TESTS); do BUILD=$(BUILD) tests/run unit/$$t $(BUILD)/tests/test_$$t || exit 1; done
+	$(call run_each,unit,$(UNIT_TESTS),$(BUILD)/tests/test_$$t)
 
 corpus: $(FUZZ_BIN)
-	@for t in $(FUZZ_TARGETS); do BUILD=$(BUILD) tests/run corpus/$$t \
-		$(BUILD)/tests/fuzz_$$t -runs=0 tests/fuzz/corpus/$$t || exit 1; done
+	$(call run_each,corpus,$(FUZZ_TARGETS),\
+		$(BUILD)/tests/fuzz_$$t -runs=0 tests/fuzz/corpus/$$t)
 
 golden: $(PROGRAMS)
-	@for t in $(GOLDEN_TESTS); do BUILD=$(BUILD) tests/run golden/$$t tests/golden/$$t || exit 1; done
+	$(call run_each,golden,$(GOLDEN_TESTS),tests/golden/$$t)
 
 # The packet tests take the region's layout from a program built from the same headers.
 $(eval $(call compile_rule,tests/packets,COMMON_CFLAGS))
@@ -282,8 +288,7 @@ $(BUILD)/tests/layout_dump: $(BUILD)/obj/tests/packets/layout_dump.o $(BUILD)/ob
 	$(call say,LINK)$(CC) $(SAN) -o $@ $^
 
 packets: $(PROGRAMS) $(BUILD)/tests/layout_dump
-	@for t in $(PACKET_TESTS); do \
-		BUILD=$(BUILD) tests/run packets/$$t $(PYTHON) tests/packets/$$t.py || exit 1; done
+	$(call run_each,packets,$(PACKET_TESTS),$(PYTHON) tests/packets/$$t.py)
 
 # What the tests of a variant need, to be built with -j before they run one by one.
 check-build: $(PROGRAMS) $(UNIT_BIN) $(if $(SANITIZE),,$(FUZZ_BIN))
@@ -296,23 +301,24 @@ lint-build:
 check: unit golden packets $(if $(SANITIZE),,corpus)
 
 #: make stress     concurrent parts under load; SANITIZE=thread is what it is for
+stress: export TSAN_OPTIONS = halt_on_error=1
 stress: $(STRESS_BIN)
-	@export TSAN_OPTIONS=halt_on_error=1; for t in $(STRESS_TESTS); do \
-		BUILD=$(BUILD) tests/run stress/$$t $(BUILD)/tests/stress_$$t || exit 1; done
+	$(call run_each,stress,$(STRESS_TESTS),$(BUILD)/tests/stress_$$t)
 
 #: make fuzz       libFuzzer on every parser, FUZZ_TIME=20 seconds each
 fuzz: $(FUZZ_BIN)
-	@for t in $(FUZZ_TARGETS); do mkdir -p $(BUILD)/fuzz/$$t; BUILD=$(BUILD) tests/run fuzz/$$t \
+	@mkdir -p $(FUZZ_TARGETS:%=$(BUILD)/fuzz/%)
+	$(call run_each,fuzz,$(FUZZ_TARGETS),\
 		$(BUILD)/tests/fuzz_$$t -max_total_time=$(FUZZ_TIME) -artifact_prefix=$(BUILD)/fuzz/ \
-		$(BUILD)/fuzz/$$t tests/fuzz/corpus/$$t || exit 1; done
+		$(BUILD)/fuzz/$$t tests/fuzz/corpus/$$t)
 
 #: make smoke      whole calls through both programs in network namespaces (root)
 smoke: $(PROGRAMS)
-	@for t in $(SMOKE_TESTS); do BUILD=$(BUILD) tests/run smoke/$$t tests/smoke/$$t.sh || exit 1; done
+	$(call run_each,smoke,$(SMOKE_TESTS),tests/smoke/$$t.sh)
 
 #: make crash      kill either program at named points and at random (root)
 crash: $(PROGRAMS) $(CRASH_PROGRAMS)
-	@for t in $(CRASH_TESTS); do BUILD=$(BUILD) tests/run crash/$$t $(PYTHON) tests/crash/$$t.py || exit 1; done
+	$(call run_each,crash,$(CRASH_TESTS),$(PYTHON) tests/crash/$$t.py)
 
 #: make test       everything, on a bare machine, as root
 test:
