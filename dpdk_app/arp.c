@@ -9,10 +9,7 @@
 #include <rte_byteorder.h>
 #include <rte_ip.h>
 
-// A host's own address: not multicast, broadcast, loopback (RFC 1122 3.2.1.3).
-static bool host_address(const uint8_t ip[4]) {
-	return ip[0] < 224 && ip[0] != 127;
-}
+#include "host_addr.h"
 
 int arp_parse(const uint8_t *bytes, size_t len, struct arp_message *m) {
 	static const uint8_t zero[4];
@@ -32,12 +29,12 @@ int arp_parse(const uint8_t *bytes, size_t len, struct arp_message *m) {
 	memcpy(m->target_ip, &arp.arp_data.arp_tip, sizeof(m->target_ip));
 	if (m->op != RTE_ARP_OP_REQUEST && m->op != RTE_ARP_OP_REPLY)
 		return -EINVAL;
-	if (!rte_is_valid_assigned_ether_addr(&m->sender_mac) || !host_address(m->sender_ip))
+	if (!rte_is_valid_assigned_ether_addr(&m->sender_mac))
 		return -EINVAL;
 	// Only a probe may hide its sender.
-	if (m->op == RTE_ARP_OP_REPLY && memcmp(m->sender_ip, zero, sizeof(zero)) == 0)
-		return -EINVAL;
-	return 0;
+	if (m->op == RTE_ARP_OP_REQUEST && memcmp(m->sender_ip, zero, sizeof(zero)) == 0)
+		return 0;
+	return ipv4_is_host(m->sender_ip) ? 0 : -EINVAL;
 }
 
 void arp_write(uint8_t *to, const struct arp_message *m) {

@@ -9,6 +9,7 @@
 #include <arpa/inet.h>
 #include <string.h>
 
+#include "host_addr.h"
 #include "neighbour.h"
 
 void flow_table_init(struct flow_table *t, const struct rr_region *r,
@@ -66,23 +67,12 @@ uint32_t flow_peer(const struct flow_table *t, uint32_t slot) {
 	return peer;
 }
 
-static bool ipv4_can_send(const uint8_t a[4]) {
-	return a[0] != 0 && a[0] != 127 && a[0] < 224;
-}
-
-static bool ipv6_can_send(const uint8_t a[16]) {
-	static const uint8_t zero[15];
-
-	// Neither multicast, unspecified nor loopback.
-	return a[0] != 0xff && (memcmp(a, zero, sizeof(zero)) != 0 || a[15] > 1);
-}
-
 bool flow_can_send(const struct rr_endpoint *ep) {
 	if (ep->port_be == 0)
 		return false;
 	if (ep->family == RR_FAMILY_IPV4)
-		return ipv4_can_send(ep->addr);
-	return ep->family == RR_FAMILY_IPV6 && ipv6_can_send(ep->addr);
+		return ipv4_is_host(ep->addr);
+	return ep->family == RR_FAMILY_IPV6 && ipv6_is_host(ep->addr);
 }
 
 static void store_out(struct rr_flow *f, const struct rr_endpoint *to) {

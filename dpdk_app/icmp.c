@@ -12,16 +12,11 @@
 #include <rte_ip.h>
 
 #include "clock.h"
+#include "host_addr.h"
 
 #define ECHO6_REQUEST 128
 #define ECHO6_REPLY 129
 #define REPLY_HOPS 64 // RFC 1700, default TTL
-
-static bool ip4_is_one_host(rte_be32_t addr_be) {
-	uint32_t addr = rte_be_to_cpu_32(addr_be);
-
-	return addr != 0 && addr >> 29 != 7; // 224.0.0.0 and above: groups, reserved, broadcast
-}
 
 // Room of the ICMP message inside an IPv4 packet, 0 when the lengths contradict each other.
 static size_t icmp4_len(const struct rte_ipv4_hdr *ip, size_t len) {
@@ -61,19 +56,14 @@ int icmp4_echo_reply(uint8_t *bytes, size_t len) {
 	if (rte_raw_cksum(icmp, icmp_len) != 0xffff)
 		return -EINVAL;
 	if (icmp->icmp_type != RTE_IP_ICMP_ECHO_REQUEST || icmp->icmp_code != 0 ||
-		!ip4_is_one_host(ip->src_addr) || !ip4_is_one_host(ip->dst_addr))
+		!ipv4_is_host((const uint8_t *)&ip->src_addr) ||
+		!ipv4_is_host((const uint8_t *)&ip->dst_addr))
 		return -ENOTSUP;
 	ip4_turn_round(ip);
 	icmp->icmp_type = RTE_IP_ICMP_ECHO_REPLY;
 	icmp->icmp_cksum = 0;
 	icmp->icmp_cksum = (uint16_t)~rte_raw_cksum(icmp, icmp_len);
 	return 0;
-}
-
-static bool ip6_is_one_host(const uint8_t addr[16]) {
-	static const uint8_t unspecified[16];
-
-	return addr[0] != 0xff && memcmp(addr, unspecified, sizeof(unspecified)) != 0;
 }
 
 int icmp6_echo_reply(uint8_t *bytes, size_t len) {
@@ -89,7 +79,7 @@ int icmp6_echo_reply(uint8_t *bytes, size_t len) {
 		rte_ipv6_udptcp_cksum(ip, icmp) != 0)
 		return -EINVAL;
 	if (icmp->icmp_type != ECHO6_REQUEST || icmp->icmp_code != 0 ||
-		!ip6_is_one_host(ip->src_addr) || !ip6_is_one_host(ip->dst_addr))
+		!ipv6_is_host(ip->src_addr) || !ipv6_is_host(ip->dst_addr))
 		return -ENOTSUP;
 	memcpy(src, ip->src_addr, sizeof(src));
 	memcpy(ip->src_addr, ip->dst_addr, sizeof(src));

@@ -97,6 +97,7 @@ TEST(Arp, RefusesUnsoundFields) {
 		{"op 3", 7, 3},
 		{"sender MAC group", 8, 1},
 		{"sender IP group", 14, 224},
+		{"this network", 14, 0},
 		{"loopback", 14, 127},
 		{"broadcast", 14, 255},
 	};

@@ -133,6 +133,8 @@ TEST(Icmp, LeavesAloneWhatIsNoEchoRequest) {
 TEST(Icmp, AnswersOneHostOnly) {
 	EXPECT_EQ(-ENOTSUP, changed(icmp4_echo_reply, echo4, [](Bytes &b) { b[16] = 224; }));
 	EXPECT_EQ(-ENOTSUP, changed(icmp4_echo_reply, echo4, [](Bytes &b) { b[12] = 224; }));
+	EXPECT_EQ(-ENOTSUP, changed(icmp4_echo_reply, echo4, [](Bytes &b) { b[12] = 127; }));
+	EXPECT_EQ(-ENOTSUP, changed(icmp4_echo_reply, echo4, [](Bytes &b) { b[12] = 0; }));
 	EXPECT_EQ(-ENOTSUP,
 		changed(icmp4_echo_reply, echo4, [](Bytes &b) { std::memset(&b[12], 0, 4); }));
 	EXPECT_EQ(-ENOTSUP,
@@ -141,10 +143,12 @@ TEST(Icmp, AnswersOneHostOnly) {
 		b[24] = 0xff;
 		checksum6_set(b);
 	}));
-	EXPECT_EQ(-ENOTSUP, changed(icmp6_echo_reply, echo6, [](Bytes &b) {
-		std::memset(&b[8], 0, 16);
-		checksum6_set(b);
-	}));
+	for (uint8_t last : {0, 1})
+		EXPECT_EQ(-ENOTSUP, changed(icmp6_echo_reply, echo6, [&](Bytes &b) {
+			std::memset(&b[8], 0, 16);
+			b[23] = last;
+			checksum6_set(b);
+		}));
 }
 
 TEST(TokenBucket, GivesABurstThenTheRate) {
