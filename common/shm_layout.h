@@ -143,7 +143,7 @@ enum rr_flow_flag {
 	RR_FLOW_ASYMMETRIC = 1 << 2, // protocol reference 9.3
 	RR_FLOW_SAFE = 1 << 3, // learning mode `safe`, else `compat`
 	RR_FLOW_HAS_REMOTE = 1 << 4, // remote, remote_port_be, remote_family are valid
-	RR_FLOW_LATCHED = 1 << 5, // source is settled, see dpdk_app/relay.c
+	RR_FLOW_LATCHED = 1 << 5, // source is settled, see dpdk_app/latch.c
 	RR_FLOW_COMPLETE = 1 << 6, // peer names the flow of the other leg
 	RR_FLOW_HAS_OUT = 1 << 7, // out, out_port_be, out_family are valid
 	RR_FLOW_UNTRUSTED_SDP =
@@ -169,7 +169,7 @@ struct rr_flow {
 	uint8_t tos; // DSCP and ECN of what leaves for `out`
 	uint8_t remote_family; // enum rr_family
 	uint8_t out_family; // enum rr_family
-	uint8_t learn; // state of dpdk_app/relay.c
+	uint8_t learn; // mode `safe`: enum safe_state of dpdk_app/learn.h
 	uint8_t remote_tos; // DSCP and ECN of what is sent to `remote`: `tos` of the peer flow
 
 	// line 1: written by every packet
