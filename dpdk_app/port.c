@@ -146,7 +146,6 @@ static int checksum_choose(struct opening *o) {
 		o->conf.txmode.offloads |= tx;
 	o->conf.rxmode.offloads |= o->info.rx_offload_capa & rx;
 	port->partial_checksums = o->driver->partial_checksums;
-	port->rx_udp_checksum = o->info.rx_offload_capa & RTE_ETH_RX_OFFLOAD_UDP_CKSUM;
 	return 0;
 }
 

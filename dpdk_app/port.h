@@ -28,7 +28,6 @@ struct port {
 	uint32_t mtu; // bytes of IP packet
 	struct rte_ether_addr mac;
 	enum rr_checksum_mode checksum; // how UDP checksums are written; never RR_CHECKSUM_AUTO
-	bool rx_udp_checksum; // the device tells whether a UDP checksum is right
 	bool partial_checksums; // as in struct port_driver
 	enum port_link link; // as told last
 	struct steering_plan *plan; // NULL while the port is not configured
