@@ -76,7 +76,7 @@ static uint32_t send_injected(struct worker *w, uint64_t now_ns) {
 
 // Every nap is at most twice the time without work so far, and the first packet ends them all.
 static void nap(uint32_t n_idle_turns) {
-	uint32_t n_naps = n_idle_turns - IDLE_TURNS;
+	uint32_t n_naps = n_idle_turns - IDLE_TURNS - 1; // before this one
 	long ns = n_naps < 5 ? NAP_FIRST_NS << n_naps : NAP_LONGEST_NS;
 	struct timespec length = {.tv_nsec = ns};
 
