@@ -49,8 +49,13 @@ static inline size_t rr_rtp_header_len(const uint8_t *data, size_t len) {
 	return n <= len ? n : 0;
 }
 
+static inline bool rr_rtp_is_padded(const uint8_t *data) {
+	return data[0] & 0x20;
+}
+
 // True when the datagram is RTP. It is `len` bytes long; `data` holds its first min(len,
-// RR_RTP_MAX_READ) bytes or more, and `last` is its last byte.
+// RR_RTP_MAX_READ) bytes or more, and `last` is its last byte, which counts only if it is padded:
+// the end of a datagram is a memory access that nobody else makes.
 static inline bool rr_rtp_parse_parts(
 	const uint8_t *data, size_t len, uint8_t last, struct rr_rtp *rtp) {
 	size_t header_len;
@@ -62,7 +67,7 @@ static inline bool rr_rtp_parse_parts(
 		header_len = rr_rtp_header_len(data, len);
 		if (header_len == 0)
 			return false;
-		if ((data[0] & 0x20) && (last == 0 || last > len - header_len))
+		if (rr_rtp_is_padded(data) && (last == 0 || last > len - header_len))
 			return false;
 	}
 	rtp->marker = data[1] >> 7;

@@ -3,7 +3,6 @@
 #include "addr_table.h"
 
 #include <errno.h>
-#include <string.h>
 
 #include <rte_byteorder.h>
 
@@ -15,45 +14,13 @@
 
 RR_STATIC_ASSERT(ADDR_TABLE_SLOTS >= 4 * RR_MAX_ADDRS, "short probes");
 
-static uint32_t table_key(uint8_t port, uint16_t vlan, uint8_t family) {
-	return (uint32_t)port << 24 | (uint32_t)family << 16 | vlan;
-}
-
-// Multiplicative hash. Only the operator's own addresses are ever inserted, so no key is needed.
-static uint32_t table_hash(const uint8_t addr[16], uint32_t key) {
-	uint64_t half[2];
-	uint64_t h;
-
-	memcpy(half, addr, sizeof(half));
-	h = (half[0] ^ key) * UINT64_C(0x9e3779b97f4a7c15);
-	h = (h ^ (h >> 32) ^ half[1]) * UINT64_C(0xd6e8feb86659fd93);
-	return (uint32_t)(h >> 40) & (ADDR_TABLE_SLOTS - 1);
-}
-
-static bool slot_matches(const struct addr_table_slot *s, const uint8_t addr[16], uint32_t key) {
-	return s->key == key && memcmp(s->addr, addr, 16) == 0;
-}
-
-uint32_t addr_table_find(const struct addr_table *t, uint8_t port, uint16_t vlan,
-	enum rr_family family, const uint8_t addr[16]) {
-	uint32_t key = table_key(port, vlan, (uint8_t)family);
-	uint32_t at = table_hash(addr, key);
-
-	while (t->slots[at].index != ADDR_NONE) {
-		if (slot_matches(&t->slots[at], addr, key))
-			return t->slots[at].index;
-		at = (at + 1) & (ADDR_TABLE_SLOTS - 1);
-	}
-	return ADDR_NONE;
-}
-
 static int table_insert(struct addr_table *t, uint32_t index) {
 	const struct local_addr *l = &t->local[index];
-	uint32_t key = table_key(l->port, l->vlan, l->family);
-	uint32_t at = table_hash(l->addr, key);
+	uint32_t key = addr_table_key(l->port, l->vlan, l->family);
+	uint32_t at = addr_table_hash(l->addr, key);
 
 	while (t->slots[at].index != ADDR_NONE) {
-		if (slot_matches(&t->slots[at], l->addr, key))
+		if (addr_table_slot_is(&t->slots[at], l->addr, key))
 			return -EEXIST;
 		at = (at + 1) & (ADDR_TABLE_SLOTS - 1);
 	}

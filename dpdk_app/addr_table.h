@@ -7,6 +7,7 @@
 
 #include <stdbool.h>
 #include <stdint.h>
+#include <string.h>
 
 #include "compiler.h"
 #include "config.h"
@@ -51,9 +52,39 @@ struct addr_table {
 int addr_table_build(
 	struct addr_table *t, const struct rr_config *cfg, const struct port_set *ports);
 
+static inline uint32_t addr_table_key(uint8_t port, uint16_t vlan, uint8_t family) {
+	return (uint32_t)port << 24 | (uint32_t)family << 16 | vlan;
+}
+
+// Multiplicative hash. Only the operator's own addresses are ever inserted, so it needs no secret.
+static inline uint32_t addr_table_hash(const uint8_t addr[16], uint32_t key) {
+	uint64_t half[2];
+	uint64_t h;
+
+	memcpy(half, addr, sizeof(half));
+	h = (half[0] ^ key) * UINT64_C(0x9e3779b97f4a7c15);
+	h = (h ^ (h >> 32) ^ half[1]) * UINT64_C(0xd6e8feb86659fd93);
+	return (uint32_t)(h >> 40) & (ADDR_TABLE_SLOTS - 1);
+}
+
+static inline bool addr_table_slot_is(
+	const struct addr_table_slot *s, const uint8_t addr[16], uint32_t key) {
+	return s->key == key && memcmp(s->addr, addr, 16) == 0;
+}
+
 // Index of a local address, or ADDR_NONE. `addr` is 16 bytes, for IPv4 zero behind the fourth.
-uint32_t addr_table_find(const struct addr_table *t, uint8_t port, uint16_t vlan,
-	enum rr_family family, const uint8_t addr[16]);
+static inline uint32_t addr_table_find(const struct addr_table *t, uint8_t port, uint16_t vlan,
+	enum rr_family family, const uint8_t addr[16]) {
+	uint32_t key = addr_table_key(port, vlan, (uint8_t)family);
+	uint32_t at = addr_table_hash(addr, key);
+
+	while (t->slots[at].index != ADDR_NONE) {
+		if (addr_table_slot_is(&t->slots[at], addr, key))
+			return t->slots[at].index;
+		at = (at + 1) & (ADDR_TABLE_SLOTS - 1);
+	}
+	return ADDR_NONE;
+}
 
 static inline bool addr_table_has_vlan(const struct addr_table *t, uint8_t port, uint16_t vlan) {
 	return t->vlan_known[port][vlan >> 3] & (1U << (vlan & 7));

@@ -70,7 +70,10 @@ static inline void walk_skip(struct walk *w, uint32_t n) {
 static int udp_checksum_verdict(const struct walk *w) {
 	if (RR_UNLIKELY(field16(w->at + 6) == 0))
 		return w->p->family == RR_FAMILY_IPV6 ? RR_C_drop_udp_no_checksum : PARSE_MEDIA;
-	return RR_UNLIKELY(w->f->udp_checksum_bad) ? RR_C_drop_udp_checksum : PARSE_MEDIA;
+	if (RR_UNLIKELY(
+		    (w->f->offload & RTE_MBUF_F_RX_L4_CKSUM_MASK) == RTE_MBUF_F_RX_L4_CKSUM_BAD))
+		return RR_C_drop_udp_checksum;
+	return PARSE_MEDIA;
 }
 
 static int parse_udp(struct walk *w) {
@@ -108,17 +111,31 @@ static int parse_icmp(const struct walk *w) {
 	return w->group_mac && !w->group_ip ? RR_C_drop_eth_dst : PARSE_PUNT;
 }
 
-// Ones' complement sum of a header of whole words; 0xffff when its checksum is right.
-static uint32_t header_sum(const uint8_t *at, uint32_t len) {
-	uint32_t sum = 0;
+// Whether the ones' complement sum of a header of 32-bit words is all ones, in any byte order.
+static bool header_sum_is_right(const uint8_t *at, uint32_t len) {
+	uint64_t sum = 0;
 
-	for (uint32_t i = 0; i < len; i += 2)
-		sum += field16(at + i);
+	for (uint32_t i = 0; i < len; i += 4) {
+		uint32_t word;
+
+		memcpy(&word, at + i, sizeof(word));
+		sum += word;
+	}
+	sum = (sum >> 32) + (sum & 0xffffffff);
 	sum = (sum >> 16) + (sum & 0xffff);
-	return (sum >> 16) + (sum & 0xffff);
+	return (sum >> 16) + (sum & 0xffff) == 0xffff;
 }
 
-static bool find_local(struct walk *w, const uint8_t *addr) {
+// The device's verdict on the IPv4 header where it has one, else our own.
+static bool ip4_checksum_is_right(const struct walk *w, uint32_t header_len) {
+	uint64_t verdict = w->f->offload & RTE_MBUF_F_RX_IP_CKSUM_MASK;
+
+	if (verdict == RTE_MBUF_F_RX_IP_CKSUM_GOOD)
+		return true;
+	return verdict != RTE_MBUF_F_RX_IP_CKSUM_BAD && header_sum_is_right(w->at, header_len);
+}
+
+static inline bool find_local(struct walk *w, const uint8_t *addr) {
 	uint32_t index = addr_table_find(
 		w->c->addrs, w->p->port, w->p->vlan, (enum rr_family)w->p->family, addr);
 
@@ -141,9 +158,7 @@ static int ip4_check_header(struct walk *w) {
 		return RR_C_drop_ip_truncated;
 	if (RR_UNLIKELY(!walk_can_read(w, header_len)))
 		return RR_C_drop_rx_segments;
-	if (RR_UNLIKELY(w->f->ip_checksum_bad))
-		return RR_C_drop_ip4_checksum;
-	if (!w->f->ip_checksum_good && RR_UNLIKELY(header_sum(w->at, header_len) != 0xffff))
+	if (RR_UNLIKELY(!ip4_checksum_is_right(w, header_len)))
 		return RR_C_drop_ip4_checksum;
 	w->left = total_len;
 	w->p->l3_len = (uint16_t)header_len;
@@ -155,9 +170,17 @@ static bool ip4_src_is_bad(const uint8_t *a) {
 	return a[0] == 0 || a[0] == 127 || a[0] >= 224;
 }
 
+// The 16-byte form of an address, written at once, so that it can be read at once.
+static inline void ip4_widen(uint8_t to[16], const uint8_t from[4]) {
+	uint32_t addr;
+
+	memcpy(&addr, from, sizeof(addr));
+	memcpy(to, (const uint32_t[4]){addr}, 16);
+}
+
 static int parse_ip4(struct walk *w) {
 	const uint8_t *h = w->at;
-	uint8_t dst[16] = {0};
+	uint8_t dst[16];
 	int verdict;
 
 	w->p->family = RR_FAMILY_IPV4;
@@ -166,9 +189,8 @@ static int parse_ip4(struct walk *w) {
 		return verdict;
 	if (RR_UNLIKELY(ip4_src_is_bad(h + 12)))
 		return RR_C_drop_ip_src;
-	memset(w->p->src, 0, sizeof(w->p->src));
-	memcpy(w->p->src, h + 12, 4);
-	memcpy(dst, h + 16, 4);
+	ip4_widen(w->p->src, h + 12);
+	ip4_widen(dst, h + 16);
 	if (RR_UNLIKELY(!find_local(w, dst)))
 		return RR_C_drop_ip_dst;
 	if (RR_UNLIKELY(field16(h + 6) & IP4_FRAGMENT_MASK))
@@ -310,6 +332,7 @@ static int parse_ip6(struct walk *w) {
 // Destination, tag and EtherType. Returns the verdict, 0 to go on with *type.
 static int ether_check(struct walk *w, uint32_t *type) {
 	const struct parse_frame *f = w->f;
+	bool stripped = f->offload & RTE_MBUF_F_RX_VLAN_STRIPPED;
 
 	if (RR_UNLIKELY(f->len < ETHER_LEN))
 		return RR_C_drop_rx_short;
@@ -319,9 +342,9 @@ static int ether_check(struct walk *w, uint32_t *type) {
 	if (RR_UNLIKELY(!w->group_mac && memcmp(f->data, w->c->mac[f->port], 6) != 0))
 		return RR_C_drop_eth_dst;
 	*type = field16(f->data + 12);
-	w->p->vlan = f->vlan_stripped ? f->vlan & VLAN_ID_MASK : 0;
+	w->p->vlan = stripped ? f->vlan & VLAN_ID_MASK : 0;
 	w->p->l2_len = ETHER_LEN;
-	if (*type == ETHER_TYPE_VLAN && !f->vlan_stripped) {
+	if (*type == ETHER_TYPE_VLAN && !stripped) {
 		if (RR_UNLIKELY(f->len < ETHER_VLAN_LEN))
 			return RR_C_drop_rx_short;
 		if (RR_UNLIKELY(!walk_can_read(w, ETHER_VLAN_LEN)))
@@ -411,20 +434,13 @@ static void trim_to(struct rte_mbuf *m, uint32_t len) {
 
 static inline struct parse_frame frame_of(const struct pkt *p) {
 	const struct rte_mbuf *m = p->m;
-	uint64_t flags = m->ol_flags;
 
 	return (struct parse_frame){
 		.data = rte_pktmbuf_mtod(m, const uint8_t *),
 		.n_contiguous = m->data_len,
 		.len = m->pkt_len,
+		.offload = m->ol_flags,
 		.vlan = m->vlan_tci,
-		.vlan_stripped = (flags & RTE_MBUF_F_RX_VLAN_STRIPPED) != 0,
-		.ip_checksum_good =
-			(flags & RTE_MBUF_F_RX_IP_CKSUM_MASK) == RTE_MBUF_F_RX_IP_CKSUM_GOOD,
-		.ip_checksum_bad =
-			(flags & RTE_MBUF_F_RX_IP_CKSUM_MASK) == RTE_MBUF_F_RX_IP_CKSUM_BAD,
-		.udp_checksum_bad =
-			(flags & RTE_MBUF_F_RX_L4_CKSUM_MASK) == RTE_MBUF_F_RX_L4_CKSUM_BAD,
 		.port = p->port,
 	};
 }

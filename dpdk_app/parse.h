@@ -25,11 +25,8 @@ struct parse_frame {
 	const uint8_t *data;
 	uint32_t n_contiguous;
 	uint32_t len;
+	uint64_t offload; // what the device says, RTE_MBUF_F_RX_*
 	uint16_t vlan; // VLAN that the device stripped, if any
-	bool vlan_stripped;
-	bool ip_checksum_good; // device's verdicts
-	bool ip_checksum_bad;
-	bool udp_checksum_bad;
 	uint8_t port; // Ethernet port of arrival
 };
 

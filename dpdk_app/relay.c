@@ -33,8 +33,14 @@ static inline uint8_t last_byte(const struct pkt *p) {
 }
 
 static inline bool parse_rtp(const struct pkt *p, struct rr_rtp *rtp) {
-	return p->payload_len != 0 &&
-	       rr_rtp_parse_parts(p->udp + 8, p->payload_len, last_byte(p), rtp);
+	const uint8_t *payload = p->udp + 8;
+	uint8_t last = 0;
+
+	if (RR_UNLIKELY(p->payload_len == 0))
+		return false;
+	if (RR_UNLIKELY(rr_rtp_is_padded(payload)))
+		last = last_byte(p);
+	return rr_rtp_parse_parts(payload, p->payload_len, last, rtp);
 }
 
 // Arithmetic on the slot, not the flow's flag: the RTCP flow beside an even slot exists.

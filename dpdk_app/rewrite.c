@@ -15,36 +15,6 @@
 #define UDP_LEN 8
 #define UDP_CHECKSUM_OFFSET 6
 
-// Ones' complement sums do not care for byte order as long as it is one and the same (RFC 1071).
-static inline uint32_t fold(uint64_t sum) {
-	sum = (sum >> 32) + (sum & 0xffffffff);
-	sum = (sum >> 32) + (sum & 0xffffffff);
-	sum = (sum >> 16) + (sum & 0xffff);
-	sum = (sum >> 16) + (sum & 0xffff);
-	return (uint32_t)sum;
-}
-
-static inline uint64_t sum_addr(const uint8_t addr[16]) {
-	uint32_t word[4];
-
-	memcpy(word, addr, sizeof(word));
-	return (uint64_t)word[0] + word[1] + word[2] + word[3];
-}
-
-uint32_t rewrite_sum(
-	const uint8_t src[16], const uint8_t dst[16], uint16_t src_port_be, uint16_t dst_port_be) {
-	return fold(sum_addr(src) + sum_addr(dst) + src_port_be + dst_port_be);
-}
-
-uint16_t rewrite_checksum(uint16_t checksum, uint32_t was, uint32_t is) {
-	uint32_t sum = (uint16_t)~checksum + (uint16_t)~was + is;
-
-	sum = (sum >> 16) + (sum & 0xffff);
-	sum = (sum >> 16) + (sum & 0xffff);
-	checksum = (uint16_t)~sum;
-	return checksum != 0 ? checksum : UINT16_MAX;
-}
-
 static inline uint32_t ip_len(uint8_t family) {
 	return family == RR_FAMILY_IPV6 ? sizeof(struct rte_ipv6_hdr) : sizeof(struct rte_ipv4_hdr);
 }
@@ -53,21 +23,32 @@ uint32_t rewrite_len(const struct local_addr *from) {
 	return from->l2_len + ip_len(from->family);
 }
 
+static inline uint32_t load32(const uint8_t *at) {
+	uint32_t word;
+
+	memcpy(&word, at, sizeof(word));
+	return word;
+}
+
+static inline void store32(uint8_t *at, uint32_t word) {
+	memcpy(at, &word, sizeof(word));
+}
+
 // RFC 6864: a datagram that is never fragmented says so and needs no identification.
 static inline void write_ipv4(uint8_t *udp, const struct rewrite_headers *h) {
-	struct rte_ipv4_hdr ip = {
-		.version_ihl = RTE_IPV4_VHL_DEF,
-		.type_of_service = h->tos,
-		.total_length = rte_cpu_to_be_16((uint16_t)(sizeof(ip) + UDP_LEN + h->payload_len)),
-		.fragment_offset = RTE_BE16(RTE_IPV4_HDR_DF_FLAG),
-		.time_to_live = h->from->hop_limit,
-		.next_proto_id = IPPROTO_UDP,
-	};
+	uint8_t *ip = udp - sizeof(struct rte_ipv4_hdr);
+	uint32_t len = sizeof(struct rte_ipv4_hdr) + UDP_LEN + h->payload_len;
+	uint32_t version = (uint32_t)RTE_IPV4_VHL_DEF << 24 | (uint32_t)h->tos << 16 | len;
+	uint32_t ttl = (uint32_t)h->from->hop_limit << 24 | IPPROTO_UDP << 16;
+	uint32_t src = load32(h->from->addr), dst = load32(h->to);
+	uint64_t sum = (uint64_t)version + RTE_IPV4_HDR_DF_FLAG + ttl + rte_be_to_cpu_32(src) +
+		       rte_be_to_cpu_32(dst);
 
-	memcpy(&ip.src_addr, h->from->addr, sizeof(ip.src_addr));
-	memcpy(&ip.dst_addr, h->to, sizeof(ip.dst_addr));
-	ip.hdr_checksum = rte_ipv4_cksum(&ip);
-	memcpy(udp - sizeof(ip), &ip, sizeof(ip));
+	store32(ip, rte_cpu_to_be_32(version));
+	store32(ip + 4, RTE_BE32(RTE_IPV4_HDR_DF_FLAG));
+	store32(ip + 8, rte_cpu_to_be_32(ttl | (uint16_t)~rewrite_fold(sum)));
+	store32(ip + 12, src);
+	store32(ip + 16, dst);
 }
 
 static inline void write_ipv6(uint8_t *udp, const struct rewrite_headers *h) {
@@ -85,20 +66,19 @@ static inline void write_ipv6(uint8_t *udp, const struct rewrite_headers *h) {
 
 void rewrite_write(uint8_t *udp, const struct rewrite_headers *h) {
 	uint8_t *ether = udp - rewrite_len(h->from);
-	struct rte_udp_hdr header = {
-		.src_port = h->src_port_be,
-		.dst_port = h->dst_port_be,
-		.dgram_len = rte_cpu_to_be_16((uint16_t)(UDP_LEN + h->payload_len)),
-		.dgram_cksum = h->udp_checksum,
-	};
+	struct rte_udp_hdr *header = (void *)udp;
 
+	memcpy(ether, &h->mac, sizeof(h->mac));
+	// As long as with a tag: without one the IP header overwrites the rest.
+	memcpy(ether + sizeof(h->mac), h->from->l2_tail, sizeof(h->from->l2_tail));
 	if (h->from->family == RR_FAMILY_IPV6)
 		write_ipv6(udp, h);
 	else
 		write_ipv4(udp, h);
-	memcpy(udp, &header, sizeof(header));
-	memcpy(ether, &h->mac, sizeof(h->mac));
-	memcpy(ether + sizeof(h->mac), h->from->l2_tail, h->from->l2_len - sizeof(h->mac));
+	header->src_port = h->src_port_be;
+	header->dst_port = h->dst_port_be;
+	header->dgram_len = rte_cpu_to_be_16((uint16_t)(UDP_LEN + h->payload_len));
+	header->dgram_cksum = h->udp_checksum;
 }
 
 // The received checksum, brought in line with the new addresses and ports. 0 stays 0: the sender
@@ -140,14 +120,14 @@ static uint32_t chain_sum(const struct rte_mbuf *m, uint32_t offset) {
 		odd ^= len & 1;
 		offset = 0;
 	}
-	return fold(sum);
+	return rewrite_fold(sum);
 }
 
 static void checksum_compute(struct rte_mbuf *m, const struct local_addr *from) {
 	uint32_t offset = rewrite_len(from);
 	uint8_t *udp = rte_pktmbuf_mtod_offset(m, uint8_t *, offset);
 	uint64_t sum = (uint64_t)chain_sum(m, offset) + pseudo_sum(udp, from->family);
-	uint16_t checksum = (uint16_t)~fold(sum);
+	uint16_t checksum = (uint16_t)~rewrite_fold(sum);
 
 	checksum_store(udp, checksum != 0 ? checksum : UINT16_MAX);
 }

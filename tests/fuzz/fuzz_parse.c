@@ -75,10 +75,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
 	if (!parse.addrs)
 		setup();
 	f.port = data[0] & 1;
-	f.vlan_stripped = data[0] & 2;
-	f.ip_checksum_good = data[0] & 4;
-	f.ip_checksum_bad = data[0] & 8;
-	f.udp_checksum_bad = data[0] & 16;
+	f.offload |= data[0] & 2 ? RTE_MBUF_F_RX_VLAN_STRIPPED : 0;
+	f.offload |= data[0] & 4 ? RTE_MBUF_F_RX_IP_CKSUM_GOOD : 0;
+	f.offload |= data[0] & 8 ? RTE_MBUF_F_RX_IP_CKSUM_BAD : 0;
+	f.offload |= data[0] & 16 ? RTE_MBUF_F_RX_L4_CKSUM_BAD : 0;
 	f.vlan = (uint16_t)(data[1] << 8 | data[2]);
 	first = (uint32_t)data[3] << 8 | data[4];
 	f.len = (uint32_t)size - OPTIONS_LEN;

@@ -107,7 +107,7 @@ TEST_F(Parse, VlanTagInTheFrameOrStripped) {
 	EXPECT_EQ(18, view.l2_len);
 	EXPECT_EQ(INT_VLAN, view.vlan);
 	EXPECT_EQ(world.slot(INT4, 20002), view.slot);
-	frame.vlan_stripped = true;
+	frame.offload = RTE_MBUF_F_RX_VLAN_STRIPPED;
 	frame.vlan = 0xa000 | INT_VLAN; // priority bits are no part of the number
 	EXPECT_VERDICT(PARSE_MEDIA, run(ether(to_int, 0x0800, packet), INT_PORT));
 	EXPECT_EQ(14, view.l2_len);
@@ -206,10 +206,9 @@ TEST_F(Parse, Ipv4Header) {
 	bad = good;
 	bad[24] ^= 1;
 	EXPECT_VERDICT(RR_C_drop_ip4_checksum, run(bad));
-	frame.ip_checksum_good = true; // the device has looked
+	frame.offload = RTE_MBUF_F_RX_IP_CKSUM_GOOD; // the device has looked
 	EXPECT_VERDICT(PARSE_MEDIA, run(bad));
-	frame.ip_checksum_good = false;
-	frame.ip_checksum_bad = true;
+	frame.offload = RTE_MBUF_F_RX_IP_CKSUM_BAD;
 	EXPECT_VERDICT(RR_C_drop_ip4_checksum, run(good));
 }
 
@@ -368,7 +367,7 @@ TEST_F(Parse, EmptyDatagram) {
 TEST_F(Parse, UdpChecksum) {
 	EXPECT_VERDICT(PARSE_MEDIA, run4(udp(4000, 20002, rtp(1), 0)));
 	EXPECT_VERDICT(RR_C_drop_udp_no_checksum, run6(udp(4000, 20002, rtp(1), 0)));
-	frame.udp_checksum_bad = true;
+	frame.offload = RTE_MBUF_F_RX_L4_CKSUM_BAD;
 	EXPECT_VERDICT(RR_C_drop_udp_checksum, run4(media));
 	EXPECT_VERDICT(RR_C_drop_udp_checksum, run6(media));
 	// there is none that could be bad
