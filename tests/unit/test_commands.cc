@@ -350,6 +350,16 @@ TEST_F(CommandTest, ExhaustedPortsAreErrorsAndComeBack) {
 	expect("L c0 198.18.0.60 5000 ft tt", port_main);
 }
 
+TEST_F(CommandTest, FailedMoveLeavesTheRealmAlone) {
+	int n = 0;
+
+	command("U c 198.18.0.50 4000 ft");
+	while (port_alloc_n_available(ctl.ports, cfg.realm[2].ipv4.first_addr) > 0)
+		command("Ul{lab2} d" + std::to_string(n++) + " 198.18.0.50 4000 ft");
+	EXPECT_EQ(command("Ll{lab2} c 198.18.0.60 5000 ft tt"), "E71");
+	expect("L c 198.18.0.60 5000 ft tt", port_main);
+}
+
 TEST_F(CommandTest, MoreThanTheConfiguredSessionsAreRefused) {
 	cfg.max_sessions = 1;
 	command("U c 198.18.0.50 4000 ft");
