@@ -103,6 +103,14 @@ class Relay:
             process.wait()
             return "did not stop"
 
+    def restart_control(self):
+        """Stop it as a service manager does, and start it again; its calls stay."""
+        status = self._stop("control")
+        if status != 0:
+            raise ProgramFault(f"control stopped with status {status}")
+        self.worker = None
+        self.start("control")
+
     def arm(self, point, count=1):
         """The next process that passes the point for the count-th time dies there."""
         part = self.crash_file + ".new"
