@@ -139,29 +139,29 @@ static void reply(struct job *job) {
 // ---- answers of an earlier process
 // ---------------------------------------------------------------
 
-// What an earlier process stored may stand for a flow that the dataplane does not have yet. When
-// too many wait, the controllers' patience is what is left.
+// What an earlier process stored may stand for a flow that the dataplane does not have yet, so it
+// waits for that, but no longer than a command would. Past that the answer is still what the store
+// holds: a resync brings it over once there is a dataplane.
 static void hold(struct listener_set *set, struct job *job) {
 	if (set->n_held == HELD_MAX) {
+		set->stats.n_dropped_held++;
 		job_free(job);
 		return;
 	}
-	LL_PREPEND(set->held, job);
+	DL_APPEND(set->held, job);
 	set->n_held++;
 }
 
 void datagram_socket_release_held(struct listener_set *set) {
-	struct job *job = set->held;
+	bool settled = set->held && set->hooks.settled(set->hooks.arg);
+	uint64_t hold_ns = set->hooks.hold_ms * RR_NS_PER_MS;
+	uint64_t now_ns = set->held ? rr_now_ns() : 0;
+	struct job *job;
 
-	if (!job || !set->hooks.settled(set->hooks.arg))
-		return;
-	set->held = NULL;
-	set->n_held = 0;
-	while (job) {
-		struct job *next = job->next;
-
+	while ((job = set->held) != NULL && (settled || now_ns - job->received_ns >= hold_ns)) {
+		DL_DELETE(set->held, job);
+		set->n_held--;
 		send_reply(job);
-		job = next;
 	}
 }
 
@@ -372,7 +372,7 @@ static void free_held(struct listener_set *set) {
 	struct job *job;
 	struct job *next;
 
-	LL_FOREACH_SAFE(set->held, job, next) {
+	DL_FOREACH_SAFE(set->held, job, next) {
 		job_free(job);
 	}
 	set->held = NULL;

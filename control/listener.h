@@ -37,12 +37,15 @@ struct listener_hooks {
 	void *arg;
 	// How long a one-command connection may be silent, and any one leave replies unread.
 	uint32_t patience_ms;
+	// How long a reply that an earlier process stored waits for `settled` at most.
+	uint32_t hold_ms;
 };
 
 struct listener_stats {
 	uint64_t n_connections; // accepted
 	uint64_t n_refused; // closed at once, too many
 	uint64_t n_dropped_replies; // the kernel would not take them
+	uint64_t n_dropped_held; // answers of an earlier process, too many waited already
 };
 
 // Returns 0 or -ENOMEM.

@@ -19,7 +19,7 @@ struct listener_set {
 	struct stream_conn *unsent; // those with something to send
 	unsigned int n_conns;
 	unsigned int n_zombies; // closed connections whose jobs are under way
-	struct job *held; // answers of an earlier process, until the dataplane is settled
+	struct job *held; // answers of an earlier process, oldest first, doubly linked
 	unsigned int n_held;
 	bool stopped;
 	struct listener_stats stats;

@@ -99,6 +99,7 @@ static int init_listeners(struct worker *w) {
 		.settled = settled,
 		.arg = w,
 		.patience_ms = LISTENER_PATIENCE_MS,
+		.hold_ms = w->cfg.ack_timeout_ms,
 	};
 
 	return listener_set_new(&w->listeners, &hooks);

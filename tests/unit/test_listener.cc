@@ -109,6 +109,7 @@ class Listener : public ::testing::Test {
 		hooks.settled = settled;
 		hooks.arg = this;
 		hooks.patience_ms = LISTENER_PATIENCE_MS;
+		hooks.hold_ms = UINT32_MAX;
 		start(hooks);
 	}
 	void start(const struct listener_hooks &hooks) {
@@ -116,7 +117,7 @@ class Listener : public ::testing::Test {
 		ASSERT_EQ(listener_set_new(&set, &hooks), 0);
 	}
 	void impatient() {
-		struct listener_hooks hooks = {base, retrans, execute, settled, this, 30};
+		struct listener_hooks hooks = {base, retrans, execute, settled, this, 30, 30};
 
 		start(hooks);
 	}
@@ -348,6 +349,41 @@ TEST_F(Listener, AnswerOfAnEarlierProcessWaitsForTheDataplane) {
 	is_settled = true;
 	EXPECT_EQ(hear_datagram(*client), reply);
 	EXPECT_EQ(executed.size(), 1u);
+}
+
+TEST_F(Listener, AnswerOfAnEarlierProcessWaitsForTheDataplaneOnlySoLong) {
+	impatient();
+	auto client = connect_to(serve("udp:127.0.0.1:1"));
+	const char *reply = "ck 20618\n";
+
+	is_settled = false;
+	ASSERT_EQ(restore({reply, strlen(reply)}), 0);
+	for (int i = 0; i < 2; i++) {
+		client->say("ck U");
+		EXPECT_EQ(hear_datagram(*client), reply);
+	}
+	EXPECT_TRUE(executed.empty());
+}
+
+TEST_F(Listener, HeldAnswersAreBoundedAndLeaveInTheirOrder) {
+	struct command_socket *s = serve("udp:127.0.0.1:1");
+	auto first = connect_to(s);
+	auto client = connect_to(s);
+	const char *reply = "ck 20618\n";
+
+	is_settled = false;
+	ASSERT_EQ(restore({reply, strlen(reply)}), 0);
+	first->say("ck U");
+	turn_a_few_times();
+	for (int i = 0; i < 1030; i++) {
+		client->say("ck U");
+		if (i % 16 == 0)
+			turn_a_few_times();
+	}
+	ASSERT_TRUE(turn_until([&] { return stats().n_dropped_held == 7; }));
+	is_settled = true;
+	listener_flush(set);
+	EXPECT_EQ(first->take(), reply);
 }
 
 TEST_F(Listener, HeldAnswersAreFreedAtTheEnd) {
