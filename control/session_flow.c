@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "control.h"
+#include "flow_learned.h"
 
 #define ALL_FLOWS ((1U << SESSION_N_FLOWS) - 1)
 #define LEARNED_FLAGS (RR_SET_LEARNED | RR_SET_LATCHED | RR_SET_LATCH_SSRC | RR_SET_GUESSED)
@@ -176,26 +177,15 @@ void session_learn(
 // As the dataplane's own events say it (struct rr_event).
 static void learn_from_flow(
 	const struct rr_flow *f, const struct rr_flow_cold *c, struct session_learned *learned) {
-	bool safe_stream = (f->flags & RR_FLOW_SAFE) && f->payload_type != RR_PAYLOAD_TYPE_NONE;
+	struct rr_event e = {0};
 
-	*learned = (struct session_learned){.flags = 0};
-	if (!(f->flags & RR_FLOW_HAS_REMOTE))
-		return;
-	if (f->flags & (RR_FLOW_UNTRUSTED_SDP | RR_FLOW_GUESSED)) {
-		learned->flags |= RR_SET_LEARNED;
-		learned->remote.port_be = f->remote_port_be;
-		learned->remote.family = f->remote_family;
-		memcpy(learned->remote.addr, f->remote, sizeof(f->remote));
-	}
-	if ((f->flags & RR_FLOW_GUESSED) && !(f->flags & RR_FLOW_UNTRUSTED_SDP))
-		learned->flags |= RR_SET_GUESSED;
-	if (f->flags & RR_FLOW_LATCHED)
-		learned->flags |= RR_SET_LATCHED;
-	if (!safe_stream && !(c->latch_flags & RR_LATCH_SSRC))
-		return;
-	learned->flags |= RR_SET_LATCH_SSRC;
-	learned->latch_ssrc = safe_stream ? f->ssrc : c->latch_ssrc;
-	learned->latch_seq = safe_stream ? (uint16_t)f->ext_seq_max : c->latch_seq;
+	rr_flow_learned(f, c, &e);
+	*learned = (struct session_learned){
+		.remote = e.learned,
+		.latch_ssrc = e.latch_ssrc,
+		.latch_seq = e.latch_seq,
+		.flags = e.flags,
+	};
 }
 
 // Counts add up; of the rest the later one stands, the larger one or the mean over both.

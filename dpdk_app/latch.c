@@ -399,27 +399,3 @@ void latch_change_mode(struct rr_flow *f, struct rr_flow_cold *c) {
 	reference_set(c, &remote);
 	rr_store_relaxed(&f->learn, install_state(f));
 }
-
-// What a replay in `safe` mode compares with: the newest packet, else what was installed.
-static void export_stream(
-	const struct rr_flow *f, const struct rr_flow_cold *c, struct rr_event *event) {
-	bool seen = (f->flags & RR_FLOW_SAFE) && f->payload_type != RR_PAYLOAD_TYPE_NONE;
-
-	if (!seen && !(c->latch_flags & RR_LATCH_SSRC))
-		return;
-	event->flags |= RR_SET_LATCH_SSRC;
-	event->latch_ssrc = seen ? f->ssrc : c->latch_ssrc;
-	event->latch_seq = seen ? (uint16_t)f->ext_seq_max : c->latch_seq;
-}
-
-void latch_export(const struct rr_flow *f, const struct rr_flow_cold *c, struct rr_event *event) {
-	if (f->flags & (RR_FLOW_UNTRUSTED_SDP | RR_FLOW_GUESSED)) {
-		event->flags |= RR_SET_LEARNED;
-		flow_get_remote(f, &event->learned);
-	}
-	if ((f->flags & RR_FLOW_GUESSED) && !(f->flags & RR_FLOW_UNTRUSTED_SDP))
-		event->flags |= RR_SET_GUESSED;
-	if (f->flags & RR_FLOW_LATCHED)
-		event->flags |= RR_SET_LATCHED;
-	export_stream(f, c, event);
-}

@@ -54,6 +54,3 @@ void latch_change_mode(struct rr_flow *f, struct rr_flow_cold *c);
 
 // The flow is no longer asymmetric, or is now: what counts is whether its source was settled.
 void latch_change_symmetry(struct rr_flow *f);
-
-// What control must keep to install the flow again: the learned address with its flags.
-void latch_export(const struct rr_flow *f, const struct rr_flow_cold *c, struct rr_event *event);

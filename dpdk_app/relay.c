@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "clock.h"
+#include "flow_learned.h"
 #include "latch.h"
 #include "rtp_stats.h"
 
@@ -112,7 +113,7 @@ static void tell_control(struct work *w, uint32_t slot) {
 	};
 	int ret;
 
-	latch_export(&t->flows[slot], &t->cold[slot], &event);
+	rr_flow_learned(&t->flows[slot], &t->cold[slot], &event);
 	ret = rr_ring_push(w->relay->events, &event);
 	if (ret == 0)
 		return;
