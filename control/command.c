@@ -50,14 +50,22 @@ enum rtpp_error exec_open_change(struct exec *x, struct session *s, bool is_new)
 
 // ---- acknowledged or not
 
-static void reply_error(struct control *ctl, struct job *job, bool is_new) {
-	enum rtpp_error error = is_new ? RTPP_E_NO_PORT_NEW : RTPP_E_NO_PORT_LEG;
+static void write_error(struct job *job, enum rtpp_error error) {
 	struct rtpp_reply reply;
 
 	rtpp_reply_begin(&reply, job->reply, job->cookie);
 	rtpp_reply_error(&reply, error);
 	job->reply_len = (uint32_t)rtpp_reply_end(&reply, error);
 	job->error = true;
+}
+
+void command_not_saved(struct job *job) {
+	if (!job->error)
+		write_error(job, RTPP_E_NO_MEMORY);
+}
+
+static void reply_error(struct control *ctl, struct job *job, bool is_new) {
+	write_error(job, is_new ? RTPP_E_NO_PORT_NEW : RTPP_E_NO_PORT_LEG);
 	stats_add(&ctl->stats, STATS_dp_silent, 1);
 }
 

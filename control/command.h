@@ -50,7 +50,9 @@ enum rtpp_error exec_open_change(struct exec *x, struct session *s, bool is_new)
 // The dataplane did not go along: undo the job's change and say so in its reply. Returns false when
 // there was nothing to undo and the reply stands.
 bool command_fail(struct control *ctl, struct job *job);
-// It did. Returns false when the reply had to be made an error, because an earlier change failed.
+// The store did not take its effect: say so in its reply.
+void command_not_saved(struct job *job);
+// The dataplane went along. Returns false when the reply had to be made an error, because an earlier change failed.
 bool command_succeed(struct control *ctl, struct job *job);
 
 // Delete by tags; protocol reference 7.3. Returns false when no session matched.

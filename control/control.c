@@ -4,7 +4,8 @@
 // Order: reserve, commit, submit, acknowledge, reply. Execution reserves; control_turn_commit
 // commits and submits; control_poll takes acknowledgements. A job leaves with its reply when its
 // effect is committed and nothing of it is outstanding, or when its deadline has passed, its undo
-// has run and what that changed is committed in turn.
+// has run and what that changed is committed in turn. A job whose effect could not be committed is
+// held, and committed with a later turn.
 #include "control.h"
 
 #include <errno.h>
@@ -52,7 +53,8 @@ static void end_wait(struct control *ctl, struct job *job) {
 }
 
 static void on_job_acked(void *arg, struct job *job) {
-	end_wait((struct control *)arg, job);
+	if (!job->held)
+		end_wait((struct control *)arg, job);
 }
 
 // Every wait is of the same length, so the first in line is the first to be over.
@@ -104,17 +106,25 @@ static int put_sessions(struct control *ctl) {
 	return ret;
 }
 
-static int put_cookies(struct control *ctl) {
-	uint64_t oldest_ns = ctl->now_ns > RETRANS_LIFE_NS ? ctl->now_ns - RETRANS_LIFE_NS : 0;
+static int put_cookies_of(struct control *ctl, const struct job_list *list) {
 	int ret = 0;
 
-	for (struct job *job = ctl->turn.first; ret == 0 && job; job = job->next) {
+	for (struct job *job = list->first; ret == 0 && job; job = job->next) {
 		struct slice reply = {.p = job->reply, .len = job->reply_len};
 
 		if (job->stored && job->cookie.p)
 			ret = store_put_cookie(
 				ctl->store, &job->cookie_row, job->cookie, reply, job->received_ns);
 	}
+	return ret;
+}
+
+static int put_cookies(struct control *ctl) {
+	uint64_t oldest_ns = ctl->now_ns > RETRANS_LIFE_NS ? ctl->now_ns - RETRANS_LIFE_NS : 0;
+	int ret = put_cookies_of(ctl, &ctl->held);
+
+	if (ret == 0)
+		ret = put_cookies_of(ctl, &ctl->turn);
 	return ret == 0 ? store_purge_cookies(ctl->store, oldest_ns) : ret;
 }
 
@@ -165,6 +175,29 @@ static void undo_turn(struct control *ctl) {
 	}
 }
 
+// A reply leaves without a commit when the store knows nothing of its command and it claims nothing.
+static bool must_be_saved(const struct job *job) {
+	return job->stored && (job->saved || !job->error);
+}
+
+static uint64_t wait_end_ns(const struct control *ctl) {
+	return ctl->now_ns + ctl->cfg->ack_timeout_ms * RR_NS_PER_MS;
+}
+
+static void hold_unsaved(struct control *ctl) {
+	struct job *next;
+
+	for (struct job *job = ctl->turn.first; job; job = next) {
+		next = job->next;
+		if (!must_be_saved(job))
+			continue;
+		job_list_remove(&ctl->turn, job);
+		job->held = true;
+		job->deadline_ns = wait_end_ns(ctl);
+		job_list_append(&ctl->held, job);
+	}
+}
+
 static void refuse_turn(struct control *ctl, int error) {
 	if (rr_log_allow(&store_limit))
 		rr_err("store", "cannot commit: %s", strerror(-error));
@@ -172,6 +205,34 @@ static void refuse_turn(struct control *ctl, int error) {
 	for (struct job *job = ctl->turn.first; job; job = job->next)
 		job->failed = job->failed || job->stored;
 	undo_turn(ctl);
+	hold_unsaved(ctl);
+}
+
+// In front of this turn's, so that replies leave in the order of their commands.
+static void release_held(struct control *ctl) {
+	struct job *job;
+
+	while ((job = ctl->held.last) != NULL) {
+		job_list_remove(&ctl->held, job);
+		job->held = false;
+		job_list_prepend(&ctl->turn, job);
+	}
+	for (job = ctl->turn.first; job; job = job->next)
+		job->saved = true;
+}
+
+// What the store does not take within the time of a wait is answered with an error, never with a
+// success that a restart would take back.
+static void end_overdue_holds(struct control *ctl) {
+	struct job *job = ctl->held.first;
+
+	while (job && job->deadline_ns <= ctl->now_ns) {
+		job_list_remove(&ctl->held, job);
+		dp_client_forget(ctl->dp, job);
+		command_not_saved(job);
+		finish(ctl, job);
+		job = ctl->held.first;
+	}
 }
 
 static void commit(struct control *ctl) {
@@ -184,14 +245,15 @@ static void commit(struct control *ctl) {
 	ret = write_all(ctl);
 	if (ret < 0) {
 		refuse_turn(ctl, ret);
+		ctl->commit_wanted = true;
 		return; // what is dirty stays so, for the next turn
 	}
 	clean_all(ctl);
+	release_held(ctl);
 	rr_crash_point(RR_CRASH_commit_after);
 }
 
 static void send_or_wait(struct control *ctl) {
-	uint64_t deadline_ns = ctl->now_ns + ctl->cfg->ack_timeout_ms * RR_NS_PER_MS;
 	struct job *job;
 
 	while ((job = ctl->turn.first) != NULL) {
@@ -201,7 +263,7 @@ static void send_or_wait(struct control *ctl) {
 			finish(ctl, job);
 			continue;
 		}
-		job->deadline_ns = deadline_ns;
+		job->deadline_ns = wait_end_ns(ctl);
 		job_list_append(&ctl->waiting, job);
 	}
 }
@@ -240,6 +302,7 @@ void control_poll(struct control *ctl, uint64_t now_ns) {
 	dp_client_watch(ctl->dp, now_ns);
 	dp_client_poll(ctl->dp);
 	end_overdue_waits(ctl);
+	end_overdue_holds(ctl);
 	resync_step(ctl);
 	once_a_second(ctl);
 }
@@ -493,6 +556,7 @@ void control_close(struct control *ctl) {
 
 	if (ctl->dp && ctl->store && write_all(ctl) == 0)
 		clean_all(ctl);
+	drop_jobs(ctl, &ctl->held);
 	drop_jobs(ctl, &ctl->turn);
 	drop_jobs(ctl, &ctl->waiting);
 	for (struct session *s = session_index_first(&ctl->index); s; s = next) {

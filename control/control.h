@@ -51,6 +51,7 @@ struct control {
 	bool commit_wanted; // a command ran in this turn
 
 	struct job_list turn; // executed, not committed
+	struct job_list held; // executed, the commit failed; by deadline
 	struct job_list waiting; // committed, not acknowledged; by deadline
 };
 

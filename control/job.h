@@ -56,6 +56,8 @@ struct job {
 	struct dp_wait *wait; // its requests in dp_client; NULL = none outstanding
 	bool error; // counts as a failed command
 	bool stored; // it changed something: reply and cookie go into the store with that
+	bool saved; // its effect is in the store
+	bool held; // waits for a commit that succeeds
 	uint64_t cookie_row; // where they are there; 0 = nowhere yet
 	struct job *prev; // list of control, which unlinks from the middle
 

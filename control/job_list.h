@@ -24,6 +24,16 @@ static inline void job_list_append(struct job_list *list, struct job *job) {
 	list->last = job;
 }
 
+static inline void job_list_prepend(struct job_list *list, struct job *job) {
+	job->next = list->first;
+	job->prev = NULL;
+	if (list->first)
+		list->first->prev = job;
+	else
+		list->last = job;
+	list->first = job;
+}
+
 static inline void job_list_remove(struct job_list *list, struct job *job) {
 	if (job->prev)
 		job->prev->next = job->next;

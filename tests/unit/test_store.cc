@@ -381,6 +381,131 @@ TEST_F(SmallStoreTest, FullStoreRefusesNewCallsAndKeepsTheRest) {
 	EXPECT_EQ(session_index_count(&ctl.index), n - 20 + 1);
 }
 
+// A store that takes nothing stands in for control's own for a while.
+class FullStoreTest : public ControlTest {
+      protected:
+	Folder other;
+	struct store *full = nullptr;
+	MDB_env *env = nullptr;
+	MDB_txn *reader = nullptr; // holds every old page back
+
+	void SetUp() override {
+		std::string dir = other.path + "/full";
+		struct store_params params = {};
+		void *room;
+		int ret = 0;
+
+		ControlTest::SetUp();
+		params.dir = dir.c_str();
+		params.map_mb = 1;
+		ASSERT_EQ(store_open(&full, &params), 0);
+		ASSERT_EQ(mdb_env_create(&env), 0);
+		ASSERT_EQ(mdb_env_open(env, params.dir, MDB_RDONLY | MDB_NOTLS, 0), 0);
+		ASSERT_EQ(mdb_txn_begin(env, nullptr, MDB_RDONLY, &reader), 0);
+		for (uint64_t id = 1 << 20; ret == 0; id++) {
+			ASSERT_EQ(store_begin(full), 0);
+			ret = store_put_session(full, id, 1000, &room);
+			if (ret == 0)
+				ret = store_commit(full, 1);
+			else
+				store_abort(full);
+		}
+		ASSERT_EQ(ret, -ENOSPC);
+	}
+	void TearDown() override {
+		ControlTest::TearDown();
+		mdb_txn_abort(reader);
+		mdb_env_close(env);
+		store_close(full);
+	}
+	void swap_store() {
+		std::swap(ctl.store, full);
+	}
+	void time_out() {
+		now += cfg.ack_timeout_ms * UINT64_C(1000000) + 1;
+		turn();
+		turn();
+	}
+	void restart() {
+		settle();
+		crash();
+		open();
+		settle();
+	}
+	static int count_rows(void *arg, struct slice, struct slice, uint64_t) {
+		++*(size_t *)arg;
+		return 0;
+	}
+};
+
+TEST_F(FullStoreTest, DeleteIsAnsweredWhenItIsCommitted) {
+	size_t n_cookies = 0;
+
+	command("U c 198.18.0.50 4000 ft");
+	command("U d 198.18.0.50 4000 ft");
+	swap_store();
+	struct job *one = execute("D c ft", "k1");
+	struct job *query = execute("Q d ft && S ttl=7");
+	struct job *version = execute("V");
+
+	for (int i = 0; i < 5; i++)
+		turn();
+	EXPECT_FALSE(replied(one));
+	EXPECT_FALSE(replied(query));
+	EXPECT_TRUE(replied(version));
+	swap_store();
+	settle();
+	ASSERT_TRUE(replied(one));
+	EXPECT_EQ(reply_of(one), "k1 0");
+	EXPECT_TRUE(replied(query));
+	restart();
+	EXPECT_EQ(session("c"), nullptr);
+	EXPECT_EQ(session("d")->leg[0].ttl_s, 7U);
+	EXPECT_EQ(store_each_cookie(ctl.store, count_rows, &n_cookies), 0);
+	EXPECT_EQ(n_cookies, 1U);
+}
+
+TEST_F(FullStoreTest, DeleteThatIsNeverCommittedIsAnError) {
+	command("U c 198.18.0.50 4000 ft");
+	swap_store();
+	struct job *job = execute("D c ft");
+	struct job *all = execute("X");
+
+	turn();
+	EXPECT_FALSE(replied(job));
+	time_out();
+	ASSERT_TRUE(replied(job) && replied(all));
+	EXPECT_EQ(reply_of(job), "E81");
+	EXPECT_EQ(reply_of(all), "E81");
+	swap_store();
+}
+
+TEST_F(FullStoreTest, ErrorOfAnUndoneCommandWaitsForItsCommit) {
+	dp.stop();
+	struct job *job = execute("U c 198.18.0.50 4000 ft");
+
+	turn();
+	swap_store();
+	time_out();
+	EXPECT_FALSE(replied(job)); // the store says that the call is there
+	swap_store();
+	turn();
+	ASSERT_TRUE(replied(job));
+	EXPECT_EQ(reply_of(job), "E72");
+	restart();
+	EXPECT_EQ(session("c"), nullptr);
+}
+
+TEST_F(FullStoreTest, HeldCommandsEndWithTheProcess) {
+	command("U c 198.18.0.50 4000 ft");
+	swap_store();
+	struct job *job = execute("D c ft");
+
+	turn();
+	close();
+	EXPECT_FALSE(replied(job));
+}
+
 // The commit itself fails: a reader holds every old page back.
 TEST_F(SmallStoreTest, FailedCommitUndoesTheTurnsNewCalls) {
 	struct job *job;
