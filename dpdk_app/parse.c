@@ -10,6 +10,7 @@
 
 #include <rte_prefetch.h>
 
+#include "host_addr.h"
 #include "rtp.h"
 
 #define PREFETCH_AHEAD 4
@@ -165,11 +166,6 @@ static int ip4_check_header(struct walk *w) {
 	return 0;
 }
 
-// RFC 1122 3.2.1.3: this network, loopback, multicast, reserved and broadcast are no sources.
-static bool ip4_src_is_bad(const uint8_t *a) {
-	return a[0] == 0 || a[0] == 127 || a[0] >= 224;
-}
-
 // The 16-byte form of an address, written at once, so that it can be read at once.
 static inline void ip4_widen(uint8_t to[16], const uint8_t from[4]) {
 	uint32_t addr;
@@ -187,7 +183,7 @@ static int parse_ip4(struct walk *w) {
 	verdict = ip4_check_header(w);
 	if (RR_UNLIKELY(verdict != 0))
 		return verdict;
-	if (RR_UNLIKELY(ip4_src_is_bad(h + 12)))
+	if (RR_UNLIKELY(!ipv4_is_host(h + 12)))
 		return RR_C_drop_ip_src;
 	ip4_widen(w->p->src, h + 12);
 	ip4_widen(dst, h + 16);
