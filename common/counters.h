@@ -32,10 +32,12 @@ enum rr_counter_kind {
 	X(tx_bytes, INFO, "bytes", "bytes handed to the device, Ethernet header included") \
 	X(delivered, OUT, "packets", "packets consumed here: ARP, ND and ICMP that were acted on") \
 	X(held, GAUGE, "packets", "packets in rings and transmit buffers now") \
-	X(relayed_packets, INFO, "packets", "media packets that reached the transmit stage") \
+	X(relayed_packets, INFO, "packets", "media packets that were relayed") \
 	X(relayed_bytes, INFO, "bytes", "UDP payload of those") \
 	X(handoff_out, INFO, "packets", "packets passed on to the worker that owns their flow") \
 	X(handoff_in, INFO, "packets", "packets taken over from another worker") \
+	X(turned, INFO, "packets", \
+		"relayed packets to an address of ours, which were taken in again") \
 	X(punted, INFO, "packets", "packets passed to the slow path") \
 	X(ip_fragments, INFO, "packets", "IP fragments seen") \
 	X(requests, INFO, "messages", "requests from control taken from the ring") \
@@ -83,6 +85,7 @@ enum rr_counter_kind {
 	X(drop_oversize, DROP, "packets", "larger than the outgoing port's MTU") \
 	X(drop_headroom, DROP, "packets", "buffer has no room for the larger header") \
 	X(drop_neighbour, DROP, "packets", "next hop's MAC address not resolved") \
+	X(drop_loop, DROP, "packets", "came back to us again and again, from call to call") \
 	X(drop_handoff_full, DROP, "packets", "the owning worker's ring was full") \
 	X(drop_handoff_stale, DROP, "packets", \
 		"flow changed its owner while the packet was passed on") \

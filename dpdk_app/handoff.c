@@ -5,17 +5,23 @@
 #include <errno.h>
 #include <stdio.h>
 
+#include <rte_errno.h>
 #include <rte_mbuf.h>
+#include <rte_mbuf_dyn.h>
 #include <rte_ring.h>
 
 int handoff_mesh_create(struct handoff_mesh *mesh, uint32_t n_workers) {
+	static const struct rte_mbuf_dynflag turned = {.name = "rtprelay_turned"};
+	int bit = rte_mbuf_dynflag_register(&turned);
+
 	*mesh = (struct handoff_mesh){.n_workers = n_workers};
+	if (bit < 0)
+		return -rte_errno;
+	mesh->turned_flag = RTE_BIT64(bit);
 	for (uint32_t from = 0; from < n_workers; from++)
 		for (uint32_t to = 0; to < n_workers; to++) {
 			char name[RTE_RING_NAMESIZE];
 
-			if (from == to)
-				continue;
 			snprintf(name, sizeof(name), "hand-%u-%u", from, to);
 			mesh->ring[from][to] = rte_ring_create(
 				name, HANDOFF_RING, SOCKET_ID_ANY, RING_F_SP_ENQ | RING_F_SC_DEQ);
@@ -44,10 +50,14 @@ void handoff_mesh_free(struct handoff_mesh *mesh) {
 	*mesh = (struct handoff_mesh){0};
 }
 
+// An owner that is no worker is left over from a region that is gone.
+static struct rte_ring *ring_to(const struct handoff *h, uint32_t owner) {
+	return owner < h->mesh->n_workers ? h->mesh->ring[h->self][owner] : NULL;
+}
+
 // One run of packets for the same owner.
 static void run_send(struct handoff *h, struct burst *b, uint32_t first, uint32_t n) {
-	uint32_t owner = b->handed[first]->owner;
-	struct rte_ring *ring = owner < h->mesh->n_workers ? h->mesh->ring[h->self][owner] : NULL;
+	struct rte_ring *ring = ring_to(h, b->handed[first]->owner);
 	void *m[BURST_MAX];
 	uint32_t n_sent = 0;
 
@@ -62,7 +72,6 @@ static void run_send(struct handoff *h, struct burst *b, uint32_t first, uint32_
 			pkt_count(b, p, RR_C_handoff_out, 1);
 			pkt_count(b, p, RR_C_held, 1);
 		} else {
-			// An owner that is no other worker is left over from a region that is gone.
 			pkt_drop(b, p, ring ? RR_C_drop_handoff_full : RR_C_drop_handoff_stale);
 		}
 	}
@@ -78,6 +87,23 @@ void handoff_send(struct handoff *h, struct burst *b) {
 		run_send(h, b, first, n);
 	}
 	b->n_handed = 0;
+}
+
+void handoff_turn(struct handoff *h, struct burst *b) {
+	for (uint32_t i = 0; i < b->n_turned; i++) {
+		struct pkt *p = b->turned[i];
+		struct rte_ring *ring = ring_to(h, p->owner);
+
+		p->m->port = h->ports->port[p->out_port].id;
+		if (ring && rte_ring_sp_enqueue(ring, p->m) == 0) {
+			pkt_count(b, p, RR_C_turned, 1);
+			pkt_count(b, p, RR_C_handoff_out, 1);
+			pkt_count(b, p, RR_C_held, 1);
+		} else {
+			pkt_drop(b, p, ring ? RR_C_drop_handoff_full : RR_C_drop_handoff_stale);
+		}
+	}
+	b->n_turned = 0;
 }
 
 uint32_t handoff_receive(struct handoff *h, uint32_t from, struct burst *b) {

@@ -367,18 +367,36 @@ static void entry_step(struct neighbour_table *t, uint32_t pos, uint64_t now_ns,
 	}
 }
 
+// Nobody is asked for an address of ours: what is sent there does not leave.
+static bool is_own(const struct rr_config *cfg, const struct neighbour_key *key) {
+	const struct rr_realm_config *realm = &cfg->realm[key->realm];
+
+	for (uint32_t i = 0; i < cfg->n_addrs; i++) {
+		const struct rr_shm_addr *a = &cfg->addr[i];
+
+		if (a->port == realm->port && cfg->realm[a->realm].vlan == realm->vlan &&
+			a->family == key->family &&
+			memcmp(a->addr, key->addr, sizeof(key->addr)) == 0)
+			return true;
+	}
+	return false;
+}
+
 void neighbour_want(struct neighbour_table *t, uint32_t realm, enum rr_family family,
 	const uint8_t addr[16], uint64_t now_ns) {
 	struct neighbour_key key;
 
-	if (neighbour_route(t->cfg, realm, family, addr, &key))
+	if (neighbour_route(t->cfg, realm, family, addr, &key) && !is_own(t->cfg, &key))
 		entry_add(t, &key, NEIGHBOUR_RESOLVING, now_ns);
 }
 
 static void wish_grant(struct neighbour_table *t, const struct neighbour_key *key, uint64_t now_ns,
 	neighbour_probe_fn probe, void *ctx) {
-	int32_t pos = entry_add(t, key, NEIGHBOUR_RESOLVING, now_ns);
+	int32_t pos;
 
+	if (is_own(t->cfg, key))
+		return;
+	pos = entry_add(t, key, NEIGHBOUR_RESOLVING, now_ns);
 	if (pos >= 0)
 		entry_step(t, (uint32_t)pos, now_ns, probe, ctx);
 }

@@ -5,8 +5,9 @@
 // are left. A packet leaves the line by one of three side doors, each a list in the burst that the
 // worker empties after the last stage: dropped (counted by reason, freed in bulk), punted (to the
 // slow path) and handed (to the worker that owns the flow). The lists never overflow: a packet
-// enters at most one of them. A burst belongs to one worker and lives on its stack or in its
-// struct.
+// enters at most one of them. A fourth one, turned, holds relayed packets whose destination is an
+// address of ours: they are taken in again. A burst belongs to one worker and lives on its stack or
+// in its struct.
 //
 //	burst_reset, pkt_add ... -> parse -> flow_table -> relay -> rewrite -> io
 #pragma once
@@ -41,7 +42,7 @@ struct pkt {
 	uint8_t family; // parse: enum rr_family
 	uint8_t port; // worker: Ethernet port of arrival, index into the configuration's ports
 	uint8_t out_port; // rewrite: Ethernet port to leave by, same index
-	uint8_t owner; // flow_table: worker to hand over to
+	uint8_t owner; // flow_table, rewrite: worker to hand over to
 	uint8_t reserved[3];
 };
 RR_STATIC_ASSERT(sizeof(struct pkt) == RR_CACHE_LINE, "one line a packet");
@@ -55,11 +56,13 @@ struct burst {
 	uint32_t n_dropped;
 	uint32_t n_punted;
 	uint32_t n_handed;
+	uint32_t n_turned;
 	bool handed_over; // worker: this burst came from another worker, see flow_table.h
 	struct pkt *live[BURST_MAX];
 	struct rte_mbuf *dropped[BURST_MAX]; // counted already; to be freed
 	struct pkt *punted[BURST_MAX]; // l2_len, vlan, family, and l3_len where it is IP, are valid
 	struct pkt *handed[BURST_MAX]; // owner is valid
+	struct pkt *turned[BURST_MAX]; // owner and out_port are valid
 	struct pkt view[BURST_MAX];
 };
 
@@ -68,7 +71,7 @@ static inline void burst_reset(
 	b->now_ns = now_ns;
 	b->counters = counters;
 	b->handed_over = handed_over;
-	b->n = b->n_view = b->n_dropped = b->n_punted = b->n_handed = 0;
+	b->n = b->n_view = b->n_dropped = b->n_punted = b->n_handed = b->n_turned = 0;
 }
 
 // Take in a received packet. The caller adds at most BURST_MAX.
@@ -93,6 +96,10 @@ static inline void pkt_drop(struct burst *b, const struct pkt *p, enum rr_counte
 
 static inline void pkt_punt(struct burst *b, struct pkt *p) {
 	b->punted[b->n_punted++] = p;
+}
+
+static inline void pkt_turn(struct burst *b, struct pkt *p) {
+	b->turned[b->n_turned++] = p;
 }
 
 static inline void pkt_hand(struct burst *b, struct pkt *p, uint8_t owner) {

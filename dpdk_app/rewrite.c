@@ -178,10 +178,19 @@ static void checksum_finish(
 	}
 }
 
-static uint32_t nexthop_find(struct rewrite *r, struct rr_flow *f, const struct local_addr *from) {
-	uint32_t handle =
-		neighbour_find(r->neighbours, from->realm, (enum rr_family)from->family, f->out);
+// Local address, on the link that packets from `from` leave by, that the flow sends to.
+static uint32_t local_destination(
+	const struct rewrite *r, const struct rr_flow *f, const struct local_addr *from) {
+	return addr_table_find(
+		r->table->addrs, from->port, from->vlan, (enum rr_family)from->family, f->out);
+}
 
+static uint32_t nexthop_find(struct rewrite *r, struct rr_flow *f, const struct local_addr *from) {
+	uint32_t handle = RR_NEXTHOP_NONE;
+
+	if (local_destination(r, f, from) == ADDR_NONE)
+		handle = neighbour_find(
+			r->neighbours, from->realm, (enum rr_family)from->family, f->out);
 	if (handle != f->nexthop) {
 		rr_flow_write_begin(f);
 		rr_store_relaxed(&f->nexthop, handle);
@@ -213,12 +222,70 @@ static inline bool make_room(struct pkt *p, uint32_t len) {
 	return rte_pktmbuf_prepend(p->m, (uint16_t)(len - has)) != NULL;
 }
 
-// Returns RR_N_COUNTERS when the frame is ready, else the reason to drop it.
-static inline enum rr_counter rewrite_packet(struct rewrite *r, struct pkt *p) {
+// What becomes of a packet: one of these, or the enum rr_counter to drop it under.
+enum verdict {
+	VERDICT_SEND = -1,
+	VERDICT_TURN = -2,
+};
+
+// Write the frame. h has its `from` and `mac`.
+static inline int frame_make(const struct rewrite *r, struct pkt *p, struct rewrite_headers *h,
+	enum rr_checksum_mode mode) {
+	const struct rr_flow *f = p->flow;
+
+	h->to = f->out;
+	h->src_port_be = f->out_src_port_be;
+	h->dst_port_be = f->out_port_be;
+	h->payload_len = p->payload_len;
+	h->tos = f->tos;
+	h->udp_checksum = mode == RR_CHECKSUM_INCREMENTAL ? checksum_update(r, p, h) : 0;
+	if (RR_UNLIKELY(!make_room(p, rewrite_len(h->from))))
+		return RR_C_drop_headroom;
+	rewrite_write(p->udp, h);
+	p->m->ol_flags &= RTE_MBUF_F_INDIRECT | RTE_MBUF_F_EXTERNAL;
+	checksum_finish(p->m, h, mode);
+	p->out_port = h->from->port;
+	return VERDICT_SEND;
+}
+
+// Worker that has the flow of local address `index` and the port that `f` sends to. For a port
+// without a flow anybody: the packet will end there.
+static uint8_t owner_of_destination(
+	const struct rewrite *r, const struct rr_flow *f, uint32_t index) {
+	const struct flow_table *t = r->table;
+	uint32_t offset = rte_be_to_cpu_16(f->out_port_be) - t->media_port_min;
+
+	if (offset >= t->n_media_ports)
+		return t->self;
+	return rr_load_relaxed(&t->flows[index * t->n_media_ports + offset].owner);
+}
+
+// No device can have it: there is no next hop, or it is for ourselves. Then no device will finish
+// its checksum either.
+static __rte_noinline int packet_turn(struct rewrite *r, struct pkt *p, struct rewrite_headers *h) {
+	uint32_t index = local_destination(r, p->flow, h->from);
+	uint32_t n_turns = p->m->ol_flags & r->turned_flag ? p->m->hash.usr : 0;
+	enum rr_checksum_mode mode = checksum_mode(r, p, h->from);
+	int verdict;
+
+	if (index == ADDR_NONE)
+		return RR_C_drop_neighbour;
+	if (n_turns >= REWRITE_TURNS_MAX)
+		return RR_C_drop_loop;
+	memcpy(&h->mac, h->from->l2_tail, sizeof(h->mac));
+	verdict = frame_make(r, p, h, mode == RR_CHECKSUM_OFFLOAD ? RR_CHECKSUM_FULL : mode);
+	if (verdict != VERDICT_SEND)
+		return verdict;
+	p->m->ol_flags |= r->turned_flag;
+	p->m->hash.usr = n_turns + 1;
+	p->owner = owner_of_destination(r, p->flow, index);
+	return VERDICT_TURN;
+}
+
+static inline int rewrite_packet(struct rewrite *r, struct pkt *p) {
 	struct rr_flow *f = p->flow;
 	uint16_t out_addr = rr_load_relaxed(&f->out_addr);
 	const struct local_addr *from;
-	enum rr_checksum_mode mode;
 	struct rewrite_headers h;
 
 	if (RR_UNLIKELY(out_addr >= r->table->addrs->n_addrs))
@@ -226,23 +293,10 @@ static inline enum rr_counter rewrite_packet(struct rewrite *r, struct pkt *p) {
 	from = &r->table->addrs->local[out_addr];
 	if (RR_UNLIKELY(ip_len(from->family) + UDP_LEN + p->payload_len > from->mtu))
 		return RR_C_drop_oversize;
-	if (RR_UNLIKELY(!nexthop_mac(r, f, from, &h.mac)))
-		return RR_C_drop_neighbour;
 	h.from = from;
-	h.to = f->out;
-	h.src_port_be = f->out_src_port_be;
-	h.dst_port_be = f->out_port_be;
-	h.payload_len = p->payload_len;
-	h.tos = f->tos;
-	mode = checksum_mode(r, p, from);
-	h.udp_checksum = mode == RR_CHECKSUM_INCREMENTAL ? checksum_update(r, p, &h) : 0;
-	if (RR_UNLIKELY(!make_room(p, rewrite_len(from))))
-		return RR_C_drop_headroom;
-	rewrite_write(p->udp, &h);
-	p->m->ol_flags &= RTE_MBUF_F_INDIRECT | RTE_MBUF_F_EXTERNAL;
-	checksum_finish(p->m, &h, mode);
-	p->out_port = from->port;
-	return RR_N_COUNTERS;
+	if (RR_UNLIKELY(!nexthop_mac(r, f, from, &h.mac)))
+		return packet_turn(r, p, &h);
+	return frame_make(r, p, &h, checksum_mode(r, p, from));
 }
 
 uint32_t rewrite_burst(struct rewrite *r, struct burst *b) {
@@ -250,15 +304,18 @@ uint32_t rewrite_burst(struct rewrite *r, struct burst *b) {
 
 	for (uint32_t i = 0; i < b->n; i++) {
 		struct pkt *p = b->live[i];
-		enum rr_counter reason = rewrite_packet(r, p);
+		int verdict = rewrite_packet(r, p);
 
-		if (RR_UNLIKELY(reason != RR_N_COUNTERS)) {
-			pkt_drop(b, p, reason);
+		if (RR_UNLIKELY(verdict >= 0)) {
+			pkt_drop(b, p, (enum rr_counter)verdict);
 			continue;
 		}
 		pkt_count(b, p, RR_C_relayed_packets, 1);
 		pkt_count(b, p, RR_C_relayed_bytes, p->payload_len);
-		b->live[n++] = p;
+		if (RR_UNLIKELY(verdict == VERDICT_TURN))
+			pkt_turn(b, p);
+		else
+			b->live[n++] = p;
 	}
 	b->n = n;
 	return n;

@@ -31,6 +31,7 @@ static void relay_line(struct worker *w) {
 	io_tx(&w->io, b);
 
 	handoff_send(&w->handoff, b);
+	handoff_turn(&w->handoff, b);
 	punt_send(w->punt, b);
 	rte_pktmbuf_free_bulk(b->dropped, b->n_dropped);
 }
@@ -148,7 +149,11 @@ static void stages_init(struct worker *w, const struct worker_setup *s) {
 		.safe_silence_ns = cfg->safe_silence_ms * RR_NS_PER_MS,
 		.safe_learn_packets = cfg->safe_learn_packets,
 	};
-	w->rewrite = (struct rewrite){.table = &w->table, .neighbours = &w->neighbours};
+	w->rewrite = (struct rewrite){
+		.table = &w->table,
+		.neighbours = &w->neighbours,
+		.turned_flag = s->mesh->turned_flag,
+	};
 	w->handoff = (struct handoff){
 		.mesh = s->mesh, .ports = s->ports, .counters = w->counters, .self = w->index};
 	w->command = (struct command){

@@ -472,6 +472,23 @@ class Trouble(unittest.TestCase):
             self.assertEqual(counters["drop_neighbour"], 15)
             self.assertEqual(counters["relayed_packets"], 0)
 
+    def test_drop_loop(self):
+        # a call whose legs are each other's party, and two calls that lead to each other
+        calls = Calls()
+        ring = calls.call((EXT, 4), (EXT, 4))
+        ring.a.remote, ring.b.remote = (ring.b.local, ring.b.port), (ring.a.local, ring.a.port)
+        pair = [calls.call((EXT, 6), (EXT, 6)) for _ in range(2)]
+        for call, other in (pair, reversed(pair)):
+            call.b.remote = (other.a.local, other.a.port)
+            call.a.remote = (other.b.local, other.b.port)
+        frames = [ring.a.frame(rtp(1)), pair[0].a.frame(rtp(1))]
+        with relay_conf(*frames) as dp:
+            calls.install(dp.region)
+            counters = dp.run("outer")
+            self.assertEqual(counters["drop_loop"], 2)
+            self.assertEqual(counters["turned"], 2 * 8)
+            self.assertEqual(counters["relayed_packets"], 2 * 8)
+
     def test_drop_flow_torn(self):
         calls = Calls()
         torn = calls.call((EXT, 4), (CORE, 4))

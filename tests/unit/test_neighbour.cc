@@ -248,6 +248,22 @@ TEST_F(Neighbour, WantedOneIsAskedForWithoutAPacket) {
 	EXPECT_EQ(50, mac(find(0, v4(0, 50))));
 }
 
+TEST_F(Neighbour, OwnAddressIsNeverAskedFor) {
+	cfg->n_addrs = 1;
+	cfg->addr[0].family = RR_FAMILY_IPV4;
+	cfg->addr[0].realm = 1;
+	std::memcpy(cfg->addr[0].addr, v4(1, 50).data(), 16);
+	neighbour_want(&table, 1, RR_FAMILY_IPV4, v4(1, 50).data(), now);
+	EXPECT_EQ(RR_NEXTHOP_NONE, find(1, v4(1, 50)));
+	EXPECT_EQ(0u, tick_for(v4(1, 50)).size());
+	EXPECT_EQ(RR_NEXTHOP_NONE, find(1, v4(1, 50)));
+	// The same address on another link is somebody else's.
+	cfg->realm[1].vlan = 100;
+	cfg->addr[0].realm = 0;
+	find(1, v4(1, 50));
+	EXPECT_EQ(1u, tick_for(v4(1, 50)).size());
+}
+
 TEST_F(Neighbour, RealmsAreApart) {
 	find(1, v4(1, 50));
 	tick();

@@ -259,6 +259,64 @@ TEST_F(Rewrite, StaleNextHopIsFoundAgain) {
 	EXPECT_EQ((uint32_t)NEXT_HOP, f.nexthop);
 }
 
+// Towards an address of ours on the same link: whole as from the wire, for the owner of its flow.
+TEST_F(Rewrite, OwnAddressTurns) {
+	for (const char *name : {"EXT4_to_EXT4_FULL_172", "EXT4_to_EXT4_OFFLOAD_172"}) {
+		const Vector &v = vector_named(name);
+		Mbuf mbuf(unhex(v.in));
+		struct rr_flow &f = world.flow(v.came, IN_MEDIA);
+		struct burst *b = world.burst.get();
+
+		rewrite.turned_flag = UINT64_C(1) << 40;
+		mbuf.m.hash.usr = 99; // whatever the device left there
+		world.fill_ports(v.mode);
+		world.begin(1);
+		add(v, &mbuf.m);
+		memcpy(f.out, world.addrs->local[EXT4B].addr, 16);
+		f.out_port_be = htons(OUT_MEDIA + 2);
+		f.nexthop = RR_NEXTHOP_NONE;
+		world.flow(EXT4B, OUT_MEDIA + 2).owner = 3;
+		EXPECT_EQ(0u, run());
+		ASSERT_EQ(1u, b->n_turned);
+		EXPECT_EQ(3, b->turned[0]->owner);
+		EXPECT_EQ(EXT_PORT, b->turned[0]->out_port);
+		EXPECT_EQ(rewrite.turned_flag, mbuf.m.ol_flags) << "no device finishes it";
+		EXPECT_EQ(1u, mbuf.m.hash.usr);
+		Bytes got = mbuf.bytes();
+		EXPECT_EQ(mac_bytes(ext_mac) + mac_bytes(ext_mac),
+			Bytes(got.begin(), got.begin() + 12));
+		EXPECT_EQ(addr_bytes("198.18.0.2"), Bytes(got.begin() + 30, got.begin() + 34));
+		Bytes pseudo = Bytes(got.begin() + 26, got.begin() + 34) + be16(17) +
+			       Bytes(got.begin() + 38, got.begin() + 40);
+		EXPECT_EQ(0xffffu, ones_sum(pseudo + Bytes(got.begin() + 34, got.end())));
+		EXPECT_TRUE(fake::neighbours().realms.empty()) << "nobody was asked";
+	}
+}
+
+TEST_F(Rewrite, TurnsHaveAnEnd) {
+	const Vector &v = vector_named("EXT4_to_EXT4_FULL_172");
+	Mbuf mbuf(unhex(v.in));
+	struct rr_flow &f = world.flow(v.came, IN_MEDIA);
+
+	rewrite.turned_flag = UINT64_C(1) << 40;
+	for (uint32_t turn = 0; turn <= REWRITE_TURNS_MAX; turn++) {
+		world.begin(1);
+		add(v, &mbuf.m);
+		memcpy(f.out, world.addrs->local[EXT4B].addr, 16);
+		f.out_port_be = htons(9); // outside the media range: ours to drop
+		f.nexthop = RR_NEXTHOP_NONE;
+		EXPECT_EQ(0u, run());
+		EXPECT_EQ(turn < REWRITE_TURNS_MAX, world.burst->n_turned == 1) << turn;
+	}
+	EXPECT_EQ(1u, world.counters[EXT_PORT][RR_C_drop_loop]);
+	// One that leaves takes nothing along.
+	fake::neighbours().handles[fake::key(v.dst)] = NEXT_HOP;
+	world.begin(1);
+	add(v, &mbuf.m);
+	EXPECT_EQ(1u, run());
+	EXPECT_EQ(0u, mbuf.m.ol_flags);
+}
+
 TEST_F(Rewrite, AddressIndexOutOfRange) {
 	const Vector &v = vector_named("EXT4_to_INT4_FULL_172");
 	Mbuf mbuf(unhex(v.in));
