@@ -125,14 +125,19 @@ static void send_reply(struct job *job) {
 		flush_socket(s);
 }
 
+// One job less is under way.
+static void job_leaves(struct datagram_socket *s) {
+	s->n_jobs--;
+	if (s->paused && s->n_jobs < JOBS_MAX / 2)
+		s->paused = event_add(s->readable, NULL) < 0;
+}
+
 // job_origin.reply
 static void reply(struct job *job) {
 	struct datagram_socket *s = job->origin.listener;
 
 	retrans_finish(s->set->hooks.retrans, job);
-	s->n_jobs--;
-	if (s->paused && s->n_jobs < JOBS_MAX / 2)
-		s->paused = event_add(s->readable, NULL) < 0;
+	job_leaves(s);
 	send_reply(job);
 }
 
@@ -197,7 +202,7 @@ static void redirect(struct job *first, struct job *duplicate) {
 	struct datagram_socket *from = first->origin.listener;
 	struct datagram_socket *to = duplicate->origin.listener;
 
-	from->n_jobs--;
+	job_leaves(from);
 	to->n_jobs++;
 	first->origin = duplicate->origin;
 	job_free(duplicate);

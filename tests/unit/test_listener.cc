@@ -416,6 +416,26 @@ TEST_F(Listener, ManyCommandsUnderWayWaitInTheKernel) {
 	EXPECT_TRUE(turn_until([&] { return !executed.empty() && executed.back() == " V"; }));
 }
 
+TEST_F(Listener, SocketWhoseCommandsWereAskedForElsewhereIsReadAgain) {
+	auto client = connect_to(serve("udp:127.0.0.1:1"));
+	auto other = connect_to(serve("udp6:::1:1"));
+
+	for (unsigned int sent = 0; waiting.size() <= 4096; sent++) {
+		client->say("ck" + std::to_string(sent) + " w");
+		if (sent % 16 == 0)
+			event_base_loop(base, EVLOOP_ONCE | EVLOOP_NONBLOCK);
+	}
+	client->say("last V");
+	turn_a_few_times();
+	ASSERT_NE(executed.back(), " V");
+	for (unsigned int i = 0; i < 2100; i++) {
+		other->say("ck" + std::to_string(i) + " w");
+		if (i % 16 == 0)
+			event_base_loop(base, EVLOOP_ONCE | EVLOOP_NONBLOCK);
+	}
+	EXPECT_TRUE(turn_until([&] { return executed.back() == " V"; }));
+}
+
 TEST_F(Listener, JobsMayComeBackAfterTheEnd) {
 	auto udp = connect_to(serve("udp:127.0.0.1:1"));
 	auto line = connect_to(serve("cunix:" + dir + "/c"));
@@ -426,6 +446,25 @@ TEST_F(Listener, JobsMayComeBackAfterTheEnd) {
 	listener_set_stop(set);
 	EXPECT_EQ(hear_to_the_end(*line), "");
 	// TearDown finishes the jobs; the address sanitizer watches.
+}
+
+TEST_F(Listener, JobsMayBeFreedAfterTheEnd) {
+	auto udp = connect_to(serve("udp:127.0.0.1:1"));
+	auto line = connect_to(serve("cunix:" + dir + "/c"));
+
+	udp->say("ck w");
+	line->say("w\nw\nw\n");
+	ASSERT_TRUE(turn_until([&] { return waiting.size() == 4; }));
+	listener_set_stop(set);
+	// The connection waits for three; one comes back and the others never do.
+	for (struct job *job : waiting) {
+		if (job == waiting[1])
+			finish(job);
+		else
+			job_free(job);
+	}
+	waiting.clear();
+	// TearDown frees the set; the address sanitizer watches.
 }
 
 // ---- one command a connection
