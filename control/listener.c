@@ -50,6 +50,7 @@ void listener_set_free(struct listener_set *set) {
 		return;
 	listener_set_stop(set);
 	datagram_socket_free_all(set);
+	stream_conn_free_zombies(set);
 	free(set);
 }
 

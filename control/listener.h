@@ -60,7 +60,7 @@ void listener_flush(struct listener_set *set);
 // Serve nobody any more. Jobs that are still under way may be replied to; nothing leaves.
 void listener_set_stop(struct listener_set *set);
 
-// Free the set, once every job has come back.
+// Free the set, once every job has come back or was freed by whoever had it.
 void listener_set_free(struct listener_set *set);
 
 void listener_get_stats(const struct listener_set *set, struct listener_stats *stats);

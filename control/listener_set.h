@@ -18,7 +18,7 @@ struct listener_set {
 	struct stream_conn *conns; // open connections
 	struct stream_conn *unsent; // those with something to send
 	unsigned int n_conns;
-	unsigned int n_zombies; // closed connections whose jobs are under way
+	struct stream_conn *zombies; // closed connections whose jobs are under way
 	struct job *held; // answers of an earlier process, oldest first, doubly linked
 	unsigned int n_held;
 	bool stopped;
@@ -36,3 +36,4 @@ void datagram_socket_free_all(struct listener_set *set);
 int stream_listener_add(struct listener_set *set, const struct command_socket *socket);
 void stream_conn_flush(struct listener_set *set);
 void stream_conn_close_all(struct listener_set *set);
+void stream_conn_free_zombies(struct listener_set *set);

@@ -33,7 +33,7 @@ struct stream_listener {
 
 struct stream_conn {
 	struct listener_set *set;
-	struct stream_conn *prev; // set->conns
+	struct stream_conn *prev; // set->conns or set->zombies
 	struct stream_conn *next;
 	struct stream_conn *unsent_prev; // set->unsent
 	struct stream_conn *unsent_next;
@@ -86,7 +86,7 @@ static void conn_close(struct stream_conn *c) {
 	if (c->n_jobs == 0)
 		conn_free(c);
 	else
-		set->n_zombies++;
+		DL_APPEND(set->zombies, c);
 }
 
 void stream_conn_close_all(struct listener_set *set) {
@@ -100,6 +100,16 @@ void stream_conn_close_all(struct listener_set *set) {
 		free(l);
 	}
 	set->streams = NULL;
+}
+
+void stream_conn_free_zombies(struct listener_set *set) {
+	struct stream_conn *c;
+	struct stream_conn *next;
+
+	DL_FOREACH_SAFE(set->zombies, c, next) {
+		conn_free(c);
+	}
+	set->zombies = NULL;
 }
 
 static bool has_line(const struct stream_conn *c) {
@@ -208,7 +218,7 @@ static void reply(struct job *job) {
 	}
 	job_free(job);
 	if (c->n_jobs == 0) {
-		c->set->n_zombies--;
+		DL_DELETE(c->set->zombies, c);
 		conn_free(c);
 	}
 }
