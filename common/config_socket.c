@@ -10,7 +10,7 @@
 #include "config_schema.h"
 
 #define DEFAULT_PORT 22222
-#define SOCKET_SYNTAX "unix:PATH, cunix:PATH, or udp:, udp6:, tcp: or tcp6: before HOST[:PORT]"
+#define SOCKET_SYNTAX "unix:PATH, cunix:PATH, or udp: or udp6: before HOST[:PORT]"
 #define TARGET_SYNTAX "unix:PATH, tcp:HOST:PORT or tcp:%%CC_SELF%%:PORT"
 #define SELF "%%CC_SELF%%"
 
@@ -89,8 +89,6 @@ static bool format_socket(const char *text, char *out) {
 	} kinds[] = {
 		{"udp:", RR_FAMILY_IPV4},
 		{"udp6:", RR_FAMILY_IPV6},
-		{"tcp:", RR_FAMILY_IPV4},
-		{"tcp6:", RR_FAMILY_IPV6},
 		{"cunix:", RR_FAMILY_NONE},
 		{"unix:", RR_FAMILY_NONE},
 	};
