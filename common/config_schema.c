@@ -219,8 +219,8 @@ static const struct rr_option control_rows[] = {
 	{"socket_mode", &rr_type_mode, FIELD(rr_config, socket_mode), .fallback = "\"0660\"",
 		.max = 0777, .help = "permissions of UNIX sockets, octal"},
 	{"notify", &rr_type_targets, LIST(rr_config, notify, n_notify), .fallback = "[ ]",
-		.help = "permitted targets of timeout notices: unix:PATH, tcp:HOST:PORT, "
-			"tcp:%%CC_SELF%%:PORT"},
+		.help = "permitted targets of timeout notices, which are kept but not delivered "
+			"yet: unix:PATH, tcp:HOST:PORT, tcp:%%CC_SELF%%:PORT"},
 	{"store_dir", &rr_type_path, FIELD(rr_config, store_dir),
 		.fallback = "\"/var/lib/rtprelay\"", .min = 1, .max = 200,
 		.help = "folder of the session store"},
