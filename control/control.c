@@ -26,6 +26,8 @@
 #include "store.h"
 
 #define READER_CHECK_S 60
+// Rows that one commit writes again besides those that its commands changed.
+#define REWRITE_SLICE 1000
 #define BOOT_ID_PATH "/proc/sys/kernel/random/boot_id"
 
 static struct rr_log_limit store_limit = {.burst = 1};
@@ -95,6 +97,14 @@ static int put_session(struct control *ctl, const struct session *s) {
 	return 0;
 }
 
+// Sessions whose rows are to be written again, some of them with every commit.
+static void touch_some(struct control *ctl) {
+	for (unsigned int i = 0; ctl->rewrite && !ctl->refused && i < REWRITE_SLICE; i++) {
+		session_touch(ctl, ctl->rewrite);
+		ctl->rewrite = session_index_next(ctl->rewrite);
+	}
+}
+
 static int put_sessions(struct control *ctl) {
 	int ret = 0;
 
@@ -140,6 +150,7 @@ static int write_all(struct control *ctl) {
 
 	if (ret < 0)
 		return ret;
+	touch_some(ctl);
 	ret = put_sessions(ctl);
 	if (ret == 0)
 		ret = put_cookies(ctl);
@@ -175,7 +186,8 @@ static void undo_turn(struct control *ctl) {
 	}
 }
 
-// A reply leaves without a commit when the store knows nothing of its command and it claims nothing.
+// A reply leaves without a commit when the store knows nothing of its command and it claims
+// nothing.
 static bool must_be_saved(const struct job *job) {
 	return job->stored && (job->saved || !job->error);
 }
@@ -246,9 +258,12 @@ static void commit(struct control *ctl) {
 	if (ret < 0) {
 		refuse_turn(ctl, ret);
 		ctl->commit_wanted = true;
+		ctl->refused = true;
 		return; // what is dirty stays so, for the next turn
 	}
 	clean_all(ctl);
+	ctl->commit_wanted = ctl->rewrite != NULL;
+	ctl->refused = false;
 	release_held(ctl);
 	rr_crash_point(RR_CRASH_commit_after);
 }
@@ -336,13 +351,15 @@ static void on_event(void *arg, struct dp_local local, const struct rr_event *ev
 	session_learn((struct control *)arg, &local, event);
 }
 
-// What only the old region knows is kept: sources, counters, when media was last seen.
+// What only the old region knows is kept: sources, counters, when media was last seen. That is news
+// of every session at once, too much for one transaction of a store that is well filled.
 static void on_region_leaving(void *arg) {
 	struct control *ctl = (struct control *)arg;
 
 	stats_read_region(&ctl->stats, dp_client_region(ctl->dp));
 	for (struct session *s = session_index_first(&ctl->index); s; s = session_index_next(s))
 		session_capture(ctl, s, true);
+	ctl->rewrite = session_index_first(&ctl->index);
 	ctl->commit_wanted = true;
 }
 

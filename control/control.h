@@ -39,6 +39,8 @@ struct control {
 
 	struct session_index index;
 	struct session *dirty; // by links.next_dirty
+	struct session *rewrite; // from this one on all become dirty, a slice a commit
+	bool refused; // the last commit failed
 	struct stats stats;
 	struct expiry expiry;
 	struct resync resync;

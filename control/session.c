@@ -103,6 +103,8 @@ void session_free(struct control *ctl, struct session *s) {
 
 	session_change_end_all(s);
 	resync_session_gone(ctl, s);
+	if (ctl->rewrite == s)
+		ctl->rewrite = session_index_next(s);
 	expiry_disarm(&ctl->expiry, s);
 	if (s->links.call)
 		session_index_remove(&ctl->index, s);

@@ -256,7 +256,7 @@ void session_add_to_base(
 
 // Returns whether anything was new.
 static bool capture_leg(struct control *ctl, struct session_leg *l, bool keep_counters) {
-	bool changed = keep_counters;
+	bool changed = false;
 
 	for (unsigned int flow = 0; flow < SESSION_N_FLOWS; flow++) {
 		struct session_learned before = l->learned[flow];
@@ -286,6 +286,6 @@ void session_capture(struct control *ctl, struct session *s, bool keep_counters)
 	}
 	for (struct session_retired *r = s->retired; r && keep_counters; r = r->next)
 		session_add_to_base(ctl, s, r->leg, &r->pair);
-	if (changed)
+	if (changed && !keep_counters)
 		session_touch(ctl, s);
 }

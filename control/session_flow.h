@@ -25,7 +25,8 @@ void session_flow_totals(struct control *ctl, const struct session *s, unsigned 
 	unsigned int flow, struct rr_flow_totals *totals);
 
 // Read what the region knows about a session's sources; with `keep_counters` the counters, too, are
-// added to the base, because the region is about to be left.
+// added to the base, because the region is about to be left; marking the session is the caller's
+// then.
 void session_capture(struct control *ctl, struct session *s, bool keep_counters);
 
 // The dataplane says what a flow learned.

@@ -41,14 +41,10 @@ static uint32_t n_retired(const struct session *s) {
 	return n < RR_RECORD_MAX_RETIRED ? n : RR_RECORD_MAX_RETIRED;
 }
 
-static uint32_t n_bases(const struct session *s) {
-	return s->leg[0].base || s->leg[1].base ? N_BASES : 0;
-}
-
 size_t session_store_size(const struct rr_config *cfg, const struct session *s) {
 	size_t size = sizeof(struct rr_session_record) +
 		      n_retired(s) * sizeof(struct rr_session_record_retired) +
-		      n_bases(s) * sizeof(struct rr_flow_totals);
+		      N_BASES * sizeof(struct rr_flow_totals);
 
 	for (unsigned int i = 0; i < RR_RECORD_N_TEXTS; i++)
 		size += record_text(cfg, s, i).len;
@@ -117,11 +113,10 @@ static char *write_retired(const struct rr_config *cfg, const struct session *s,
 	return p;
 }
 
+// Bases have room in every row, so that no row grows when a region is left.
 static char *write_bases(const struct session *s, char *p) {
 	static const struct rr_flow_totals none;
 
-	if (n_bases(s) == 0)
-		return p;
 	for (unsigned int i = 0; i < N_BASES; i++) {
 		const struct rr_flow_totals *base = s->leg[i / SESSION_N_FLOWS].base;
 
@@ -143,7 +138,7 @@ void session_store_write(const struct rr_config *cfg, const struct session *s, v
 		.notify_addr = s->notify_addr,
 		.owner_port = s->owner_port,
 		.n_retired = (uint8_t)n_retired(s),
-		.n_bases = (uint8_t)n_bases(s),
+		.n_bases = N_BASES,
 	};
 	char *p = (char *)record + sizeof(fixed);
 
@@ -280,13 +275,18 @@ static int load_retired(
 }
 
 static int load_bases(struct session *s, const struct rr_session_record_view *view) {
-	size_t size = SESSION_N_FLOWS * sizeof(struct rr_flow_totals);
+	static const struct rr_flow_totals none[SESSION_N_FLOWS];
+	size_t size = sizeof(none);
 
 	for (unsigned int i = 0; i < view->fixed->n_bases / SESSION_N_FLOWS; i++) {
+		const struct rr_flow_totals *in = view->bases + (size_t)i * SESSION_N_FLOWS;
+
+		if (memcmp(in, none, size) == 0)
+			continue;
 		s->leg[i].base = (struct rr_flow_totals *)malloc(size);
 		if (!s->leg[i].base)
 			return -ENOMEM;
-		memcpy(s->leg[i].base, view->bases + (size_t)i * SESSION_N_FLOWS, size);
+		memcpy(s->leg[i].base, in, size);
 	}
 	return 0;
 }

@@ -495,7 +495,8 @@ void store_check_readers(struct store *st) {
 }
 
 bool store_has_room(const struct store *st) {
-	// A commit writes the pages it changes beside the old ones, and a reader holds old ones
-	// back.
-	return st->used_pages < st->map_pages / 4 * 3;
+	// A commit writes the pages it changes beside the old ones, and those that the commit
+	// before it replaced are free one commit later. So all rows fit a third of the map, less
+	// what a turn's own rows may add, and can be written again at once (`X` does).
+	return st->used_pages < st->map_pages / 10 * 3;
 }

@@ -381,6 +381,43 @@ TEST_F(SmallStoreTest, FullStoreRefusesNewCallsAndKeepsTheRest) {
 	EXPECT_EQ(session_index_count(&ctl.index), n - 20 + 1);
 }
 
+// Every row is written again when a region was left, and the largest turn of all is `X`.
+TEST_F(SmallStoreTest, FullStoreHasRoomForAnotherRegion) {
+	char path[RR_PATH_LEN + 64];
+	int n = 0;
+
+	while (command("Ul{lab1} c" + std::to_string(n) + " 198.18.0.50 4000 ft") != "E72")
+		ASSERT_LT(++n, 20000);
+	ASSERT_GT(n, 1000);
+	dp.stop();
+	rr_region_path(&cfg, path, sizeof(path));
+	ASSERT_EQ(unlink(path), 0);
+	dp.start(&cfg, now);
+	now += SECOND;
+	settle();
+	EXPECT_NE(command("Ll{lab1} c0 198.18.0.60 5000 ft tt").substr(0, 1), "E");
+	pass(20);
+	EXPECT_EQ(ctl.rewrite, nullptr);
+	EXPECT_EQ(ctl.dirty, nullptr);
+	EXPECT_EQ(ctl.stats.counter[STATS_store_full], 1U);
+	EXPECT_EQ(command("X"), "0");
+	settle();
+	EXPECT_EQ(ctl.stats.counter[STATS_store_full], 1U);
+	EXPECT_EQ(session_index_count(&ctl.index), 0U);
+}
+
+// The cursor of the rewriting steps off a session that goes.
+TEST_F(SmallStoreTest, SessionsEndWhileTheyAreWrittenAgain) {
+	for (int i = 0; i < 5; i++)
+		command("Ul{lab1} c" + std::to_string(i) + " 198.18.0.50 4000 ft");
+	settle();
+	ctl.rewrite = session("c0");
+	struct session *next = session("c1");
+
+	session_free(&ctl, session("c0"));
+	EXPECT_EQ(ctl.rewrite, next);
+}
+
 // A store that takes nothing stands in for control's own for a while.
 class FullStoreTest : public ControlTest {
       protected:
