@@ -27,7 +27,6 @@
 #define PROBES_AT_FULL_PACE 3 // then each pause doubles
 #define PROBE_PAUSE_MAX_NS (32 * RR_NS_PER_S)
 #define UNUSED_PROBES 3 // MAX_MULTICAST_SOLICIT: then one is given up that no packet waits for
-#define TICK_STRIDE 1021
 #define UNICAST_PROBES 3 // MAX_UNICAST_SOLICIT, RFC 4861 10; RFC 1122 2.3.2.1 for ARP
 #define VERIFY_PROBES 6 // then the MAC is no longer used
 #define REFRESH_NS (20 * RR_NS_PER_S) // a used entry is asked for again
@@ -287,8 +286,13 @@ static void entry_probe(struct neighbour_table *t, uint32_t pos, uint64_t now_ns
 	bool unicast = e->state == NEIGHBOUR_VERIFYING && e->n_probes < UNICAST_PROBES;
 	struct rte_ether_addr mac;
 
-	if (!probe_allowed(t, e, now_ns))
-		return; // still due
+	if (!probe_allowed(t, e, now_ns)) {
+		// Still due: the next tick begins with the first one that was passed over.
+		if (t->ticks)
+			t->tick_from = pos;
+		t->ticks = false;
+		return;
+	}
 	unicast = unicast && word_mac(rr_load_relaxed(&t->slots[pos].word), &mac);
 	if (!probe(ctx, &e->key, unicast ? &mac : NULL)) {
 		e->next_ns = now_ns + UNSENT_PAUSE_NS;
@@ -415,10 +419,12 @@ void neighbour_wishes(
 
 void neighbour_tick(
 	struct neighbour_table *t, uint64_t now_ns, neighbour_probe_fn probe, void *ctx) {
+	uint32_t from = t->tick_from;
+
+	t->ticks = true;
 	for (uint32_t i = 0; i < t->n_positions; i++)
-		entry_step(t, (t->tick_from + i) % t->n_positions, now_ns, probe, ctx);
-	// Where questions are rationed, each entry comes first once in a while.
-	t->tick_from = (t->tick_from + TICK_STRIDE) % t->n_positions;
+		entry_step(t, (from + i) % t->n_positions, now_ns, probe, ctx);
+	t->ticks = false;
 }
 
 void neighbour_epoch_next(struct neighbour_table *t) {

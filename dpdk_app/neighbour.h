@@ -76,6 +76,7 @@ struct neighbour_table {
 	uint32_t n_positions;
 	uint32_t n_unresolved; // entries in NEIGHBOUR_RESOLVING
 	uint32_t tick_from; // position that the next tick begins with
+	bool ticks; // in a tick in which nobody was passed over yet
 	uint64_t probe_due_ns; // the rate of probes allows the next one then, see probe_allowed
 	uint32_t n_workers;
 	uint64_t epoch; // see neighbour_epoch_next

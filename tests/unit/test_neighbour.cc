@@ -10,6 +10,7 @@
 #include <cerrno>
 #include <cstring>
 #include <memory>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -554,7 +555,6 @@ TEST_F(Neighbour, FloodOfWishesAsksAtABoundedRate) {
 	EXPECT_GE(2u * NEIGHBOUR_PROBES_PER_S + NEIGHBOUR_PROBES_BURST + 1, n);
 	EXPECT_LE(NEIGHBOUR_PROBES_PER_S, n);
 	EXPECT_LT(0u, n_full) << "what is over the share is counted";
-	// Each of them has its turn: nobody is passed over for those in front.
 	advance(10 * S);
 	EXPECT_GE(1u, table.n_unresolved) << "all were asked for and given up, but the gateway";
 }
@@ -575,6 +575,26 @@ TEST_F(Neighbour, PositionIsReusedOnlyAfterTwoEpochs) {
 	EXPECT_EQ(NEIGHBOUR_FREE, table.entries[pos].state);
 	EXPECT_EQ(-ESTALE, mac(late));
 	EXPECT_EQ(-ESTALE, mac(handle));
+}
+
+// Two thousand questions are due every second, and half of that may be sent.
+TEST_F(Neighbour, RationedQuestionsGoToEveryone) {
+	std::set<std::string> asked;
+
+	for (uint32_t i = 0; i < 2000; i++) {
+		neighbour_key k = key(1, Addr{198, 18, 1, (uint8_t)i, (uint8_t)(i >> 8)});
+
+		ASSERT_EQ(0, rte_ring_sp_enqueue_elem(view.wishes, &k, sizeof(k)));
+		if (i % 100 == 99)
+			for (const Probe &p : tick())
+				asked.insert(std::string((const char *)p.key.addr, 16));
+	}
+	for (int turn = 0; turn < 100; turn++) { // two seconds
+		for (const Probe &p : tick())
+			asked.insert(std::string((const char *)p.key.addr, 16));
+		now += 20 * MS;
+	}
+	EXPECT_LE(1500u, asked.size());
 }
 
 TEST_F(Neighbour, FullTableIsCountedAndRecovers) {
