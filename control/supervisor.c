@@ -48,6 +48,7 @@ struct supervisor {
 	unsigned int n_quick_deaths; // in a row
 	bool proven; // a worker has once lived longer than QUICK_DEATH_NS
 	int stop_signal; // 0: not asked to stop
+	bool draining; // asked for a slow shutdown, which every worker is told
 	bool over;
 	int status; // exit status, once it is over
 };
@@ -221,6 +222,9 @@ static void start_worker(struct supervisor *sv) {
 		return;
 	}
 	sv->worker = pid;
+	// The worker has its signals blocked until it can hear them.
+	if (sv->draining)
+		kill(pid, SIGHUP);
 	write_pid(sv, "rtprelayd-worker", pid);
 }
 
@@ -309,6 +313,7 @@ static void handle_signal(struct supervisor *sv, int signo) {
 		reap(sv);
 		return;
 	case SIGHUP:
+		sv->draining = true;
 		if (sv->worker != 0)
 			kill(sv->worker, SIGHUP);
 		return;
