@@ -117,5 +117,7 @@ void command_execute(struct control *ctl, struct job *job) {
 		job->error = true;
 	}
 	job->reply_len = (uint32_t)rtpp_reply_end(&reply, on_overflow);
+	if (job->change)
+		session_change_seal(job->change);
 	job_list_append(&ctl->turn, job);
 }

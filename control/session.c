@@ -25,12 +25,16 @@
 #include "session_change.h"
 #include "session_flow.h"
 
-struct slice session_text(const struct session *s, enum session_text which) {
-	const char *p = s->texts->bytes;
+struct slice session_texts_get(const struct session_texts *texts, enum session_text which) {
+	const char *p = texts->bytes;
 
 	for (unsigned int i = 0; i < which; i++)
-		p += s->texts->len[i];
-	return (struct slice){.p = p, .len = s->texts->len[which]};
+		p += texts->len[i];
+	return (struct slice){.p = p, .len = texts->len[which]};
+}
+
+struct slice session_text(const struct session *s, enum session_text which) {
+	return session_texts_get(s->texts, which);
 }
 
 static struct session_texts *texts_new(const struct slice text[SESSION_N_TEXTS]) {

@@ -147,6 +147,7 @@ static inline bool session_complete(const struct session *s) {
 // All at once; the old texts may be among them.
 int session_set_texts(struct session *s, const struct slice text[SESSION_N_TEXTS]);
 
+struct slice session_texts_get(const struct session_texts *texts, enum session_text which);
 struct session_texts *session_texts_ref(struct session_texts *texts);
 void session_texts_unref(struct session_texts *texts);
 

@@ -9,21 +9,25 @@
 #include "control.h"
 #include "session_flow.h"
 
-int session_change_open(struct session *s, bool is_new, struct session_change **out) {
-	struct session_change *change = (struct session_change *)malloc(sizeof(*change));
-	struct session_change **tail = &s->changes;
-
-	if (!change)
-		return -ENOMEM;
-	*change = (struct session_change){
-		.session = s,
-		.is_new = is_new,
+static void view_take(struct session_view *view, const struct session *s) {
+	*view = (struct session_view){
 		.texts = session_texts_ref(s->texts),
 		.notify_addr = s->notify_addr,
 		.strong = s->strong,
 		.was_complete = s->was_complete,
 	};
-	memcpy(change->leg, s->leg, sizeof(change->leg));
+	memcpy(view->leg, s->leg, sizeof(view->leg));
+}
+
+int session_change_open(struct session *s, bool is_new, struct session_change **out) {
+	struct session_change *change = (struct session_change *)calloc(1, sizeof(*change));
+	struct session_change **tail = &s->changes;
+
+	if (!change)
+		return -ENOMEM;
+	change->session = s;
+	change->is_new = is_new;
+	view_take(&change->before, s);
 	while (*tail)
 		tail = &(*tail)->next;
 	*tail = change;
@@ -31,8 +35,16 @@ int session_change_open(struct session *s, bool is_new, struct session_change **
 	return 0;
 }
 
+void session_change_seal(struct session_change *change) {
+	if (change->sealed || change->state != CHANGE_OPEN)
+		return;
+	view_take(&change->after, change->session);
+	change->sealed = true;
+}
+
 static void change_free(struct session_change *change) {
-	session_texts_unref(change->texts);
+	session_texts_unref(change->before.texts);
+	session_texts_unref(change->after.texts);
 	free(change);
 }
 
@@ -68,18 +80,6 @@ void session_change_end_all(struct session *s) {
 	s->changes = NULL;
 }
 
-// The changes behind one that is undone were built on it.
-static void void_later(struct session_change *change) {
-	struct session_change *next;
-
-	for (struct session_change *later = change->next; later; later = next) {
-		next = later->next;
-		later->state = CHANGE_VOID;
-		later->session = NULL;
-	}
-	change->next = NULL;
-}
-
 // Give a leg the ports that it had. Those it has now are retired; without memory for that they
 // stay, which is better than ports that nobody deletes.
 static int restore_pair(struct session *s, unsigned int leg, const struct session_pair *was) {
@@ -94,45 +94,121 @@ static int restore_pair(struct session *s, unsigned int leg, const struct sessio
 	return 0;
 }
 
-static void restore_leg(struct session *s, unsigned int i, const struct session_leg *was) {
-	struct session_leg *leg = &s->leg[i];
-	struct session_leg now = *leg;
+// Unless the command did not set it, or somebody set it after the command.
+#define PUT_BACK(now, before, after, field) \
+	do { \
+		if ((before)->field != (after)->field && (now)->field == (after)->field) \
+			(now)->field = (before)->field; \
+	} while (0)
 
-	*leg = *was;
-	leg->pair = now.pair;
-	leg->base = now.base;
-	if (now.refreshed_ns > leg->refreshed_ns)
-		leg->refreshed_ns = now.refreshed_ns;
-	// The address of before is news to a dataplane that heard of the other one.
-	leg->version = now.version == was->version ? now.version : now.version + 1;
+// An address and what was learned of it belong together. The one of before is news to a dataplane
+// that heard of the other one, so the version grows.
+static void restore_signalled(struct session_leg *leg, const struct session_leg *before,
+	const struct session_leg *after) {
+	if (before->version == after->version)
+		return;
+	leg->version++;
+	if (rr_endpoint_equal(&before->signalled, &after->signalled))
+		return;
+	leg->signalled = before->signalled;
+	memcpy(leg->learned, before->learned, sizeof(leg->learned));
 }
 
-static void restore(struct control *ctl, struct session_change *change) {
-	struct session *s = change->session;
+static void restore_leg(struct session *s, unsigned int i, const struct session_leg *before,
+	const struct session_leg *after) {
+	struct session_leg *leg = &s->leg[i];
+
+	if (before->pair.uid != after->pair.uid && leg->pair.uid == after->pair.uid &&
+		restore_pair(s, i, &before->pair) == 0)
+		leg->local = before->local;
+	restore_signalled(leg, before, after);
+	leg->n_holds -= after->n_holds - before->n_holds;
+	PUT_BACK(leg, before, after, ttl_s);
+	PUT_BACK(leg, before, after, ttl_told);
+	PUT_BACK(leg, before, after, resize_ms);
+	PUT_BACK(leg, before, after, tos);
+	PUT_BACK(leg, before, after, asymmetric);
+	PUT_BACK(leg, before, after, weak);
+	PUT_BACK(leg, before, after, on_hold);
+}
+
+static bool same_text(struct slice a, struct slice b) {
+	return a.len == b.len && (a.len == 0 || memcmp(a.p, b.p, a.len) == 0);
+}
+
+// Without memory the texts stay what the command made them, which only a timeout notice shows.
+static void restore_texts(
+	struct session *s, const struct session_view *before, const struct session_view *after) {
+	struct slice text[SESSION_N_TEXTS];
+
+	for (unsigned int i = 0; i < SESSION_N_TEXTS; i++) {
+		struct slice was = session_texts_get(before->texts, (enum session_text)i);
+		struct slice set = session_texts_get(after->texts, (enum session_text)i);
+
+		text[i] = session_text(s, (enum session_text)i);
+		if (same_text(text[i], set))
+			text[i] = was;
+	}
+	session_set_texts(s, text);
+}
+
+static void put_back(struct session *s, const struct session_change *change) {
+	const struct session_view *before = &change->before;
+	const struct session_view *after = &change->after;
 
 	for (unsigned int i = 0; i < SESSION_N_LEGS; i++)
-		if (restore_pair(s, i, &change->leg[i].pair) == 0)
-			restore_leg(s, i, &change->leg[i]);
-	session_texts_unref(s->texts);
-	s->texts = session_texts_ref(change->texts);
-	s->notify_addr = change->notify_addr;
-	s->strong = change->strong;
-	s->was_complete = change->was_complete;
-	session_touch(ctl, s);
-	expiry_arm(ctl, s);
+		restore_leg(s, i, &before->leg[i], &after->leg[i]);
+	if (before->texts != after->texts)
+		restore_texts(s, before, after);
+	PUT_BACK(s, before, after, notify_addr);
+	PUT_BACK(s, before, after, strong);
+	PUT_BACK(s, before, after, was_complete);
+}
+
+// This change and those behind it, which were built on it, the last one first.
+static void put_back_from(struct session *s, struct session_change *change) {
+	struct session_change *last = NULL;
+
+	while (change) {
+		struct session_change *next = change->next;
+
+		change->next = last;
+		last = change;
+		change = next;
+	}
+	while (last) {
+		struct session_change *next = last->next;
+
+		session_change_seal(last);
+		put_back(s, last);
+		last->next = NULL;
+		last->state = CHANGE_VOID;
+		last->session = NULL;
+		last = next;
+	}
+}
+
+// Take a change and all behind it off the session's list.
+static void cut_list(struct session_change *change) {
+	struct session_change **place = &change->session->changes;
+
+	while (*place != change)
+		place = &(*place)->next;
+	*place = NULL;
 }
 
 void session_change_undo(struct control *ctl, struct session_change *change) {
 	struct session *s = change->session;
+	bool is_new = change->is_new;
 
 	if (change->state == CHANGE_OPEN) {
-		void_later(change);
-		if (change->is_new) {
-			unlink_change(change);
+		cut_list(change);
+		put_back_from(s, change);
+		session_touch(ctl, s);
+		if (is_new) {
 			session_end(ctl, s, NULL);
 		} else {
-			restore(ctl, change);
-			unlink_change(change);
+			expiry_arm(ctl, s);
 			session_tell_retired(ctl, s, NULL);
 			session_tell(ctl, s, NULL);
 		}

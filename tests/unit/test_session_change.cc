@@ -256,6 +256,52 @@ TEST_F(SessionChangeTest, AnswerToASessionThatIsUndoneFails) {
 	EXPECT_EQ(dp.n_installed(), 0U);
 }
 
+// Commands that were answered in between stand.
+TEST_F(SessionChangeTest, UndoLeavesWhatOthersSetMeanwhile) {
+	command("Uw c 198.18.0.50 4000 ft");
+	command("L c 198.18.0.60 5000 ft tt");
+	command("U c 198.18.0.50 4000 ft"); // strong, too
+	settle();
+	dp.stop();
+	struct job *job = execute("U c 198.18.0.51 4100 ft tcp:127.0.0.1:9 tag && S tos=8");
+	struct job *remove = execute("D c ft");
+	struct job *query = execute("Q c ft && S ttl=7");
+
+	turn();
+	EXPECT_EQ(reply_of(remove), "0"); // weak keeps the call
+	EXPECT_TRUE(replied(query));
+	time_out();
+	EXPECT_EQ(reply_of(job), "E71");
+	struct session *s = session("c");
+
+	EXPECT_FALSE(s->strong);
+	EXPECT_TRUE(s->leg[SESSION_CALLEE].weak);
+	EXPECT_EQ(s->leg[0].ttl_s, 7U);
+	EXPECT_TRUE(s->leg[0].ttl_told);
+	EXPECT_EQ(session_text(s, SESSION_NOTIFY_SOCKET).len, 0U);
+	EXPECT_EQ(s->leg[SESSION_CALLER].tos, cfg.tos);
+	EXPECT_EQ(s->leg[SESSION_CALLEE].tos, cfg.tos);
+	EXPECT_EQ(s->leg[SESSION_CALLER].signalled.addr[3], 50);
+	EXPECT_EQ(command("Dw c anything ft"), "0");
+	EXPECT_EQ(session("c"), nullptr);
+}
+
+TEST_F(SessionChangeTest, UndoLeavesSourcesLearnedMeanwhile) {
+	new_call();
+	struct session *s = session("c");
+	struct session_learned *learned = &s->leg[SESSION_CALLEE].learned[SESSION_RTP];
+
+	settle();
+	dp.stop();
+	execute("U c 198.18.0.51 4100 ft"); // of the other leg
+	turn();
+	learned->remote.port_be = 77;
+	learned->flags = RR_SET_LEARNED;
+	time_out();
+	EXPECT_EQ(learned->remote.port_be, 77);
+	EXPECT_EQ(learned->flags, RR_SET_LEARNED);
+}
+
 TEST_F(SessionChangeTest, SessionThatEndedMeanwhileStaysEnded) {
 	new_call();
 	struct job *update = execute("Un c 198.18.0.50 4000 ft");
