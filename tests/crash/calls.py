@@ -176,6 +176,7 @@ class Call:
     def __init__(self, loop, number, call_id, ends):
         self.loop, self.number, self.call_id = loop, number, call_id
         self.busy = False
+        self.is_quiet = False  # nothing that disturbs its media is ever done to it
         self.caller = Party(self, 0, *ends[0])
         self.callee = Party(self, 1, *ends[1])
         self.parties = [self.caller, self.callee]

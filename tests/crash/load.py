@@ -214,7 +214,9 @@ class Load:
         roll = self.rng.random()
         if not free or (len(self.calls) < self.n_calls and roll < 0.25):
             if len(self.calls) < self.n_calls:
-                self.make(self.new_call())
+                call = self.new_call()
+                call.is_quiet = sum(c.is_quiet for c in self.calls.values()) < N_QUIET
+                self.make(call)
             return
         if roll < 0.3:
             self._random_miss()
@@ -248,7 +250,7 @@ class Load:
         roll = self.rng.random()
         party = self.rng.choice(call.parties)
         verb = self.rng.choice("UL")
-        if call.number <= N_QUIET:
+        if call.is_quiet:
             roll *= 0.4
         if roll < 0.2:
             self.say_again(call, party, verb)

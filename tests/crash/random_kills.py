@@ -74,6 +74,7 @@ class RandomKillsTest(unittest.TestCase):
     def round(self):
         victims = self.rng.choices(VICTIMS, WEIGHTS)[0]
         self.run_load(self.rng.randint(1, 25))
+        self.load.check_media()
         self.relay.keep_dataplane = self.rng.random() >= LATE
         self.kill(victims)
         self.let_commands_fail()
