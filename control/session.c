@@ -338,18 +338,27 @@ void session_flow_deleted(struct control *ctl, const struct dp_request *req) {
 	session_drop_deleted(ctl, s);
 }
 
-void session_end(struct control *ctl, struct session *s, struct job *job) {
-	if (s->state != SESSION_LIVE)
-		return;
+static void end(struct control *ctl, struct session *s, struct job *job) {
 	s->state = SESSION_ENDING;
 	session_change_end_all(s);
 	session_index_hide(s);
 	expiry_disarm(&ctl->expiry, s);
-	stats_add(&ctl->stats, STATS_nsess_destroyed, 1);
-	stats_add(&ctl->stats, STATS_duration_ns, ctl->now_ns - s->created_ns);
 	for (unsigned int i = 0; i < SESSION_N_LEGS; i++)
 		if (s->leg[i].pair.uid != 0)
 			retire(s, i, &s->last[i]);
 	session_touch(ctl, s);
 	session_tell_retired(ctl, s, job);
+}
+
+void session_end(struct control *ctl, struct session *s, struct job *job) {
+	if (s->state != SESSION_LIVE)
+		return;
+	stats_add(&ctl->stats, STATS_nsess_destroyed, 1);
+	stats_add(&ctl->stats, STATS_duration_ns, ctl->now_ns - s->created_ns);
+	end(ctl, s, job);
+}
+
+void session_revoke(struct control *ctl, struct session *s) {
+	stats_take_back(&ctl->stats, STATS_nsess_created);
+	end(ctl, s, NULL);
 }

@@ -176,6 +176,9 @@ void session_refresh(struct control *ctl, struct session *s);
 // End a session: nobody finds it any more, its flows are deleted, its final counters are kept.
 void session_end(struct control *ctl, struct session *s, struct job *job);
 
+// End a session that never was: the command that made it is answered with an error.
+void session_revoke(struct control *ctl, struct session *s);
+
 // Retire a leg's pair, and take a retired pair off that list. Returns 0 or -ENOMEM.
 int session_retire(struct session *s, unsigned int leg);
 void session_unretire(struct session *s, uint64_t uid);

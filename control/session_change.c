@@ -152,7 +152,7 @@ static void restore_texts(
 	session_set_texts(s, text);
 }
 
-static void put_back(struct session *s, const struct session_change *change) {
+static void put_back(struct control *ctl, struct session *s, const struct session_change *change) {
 	const struct session_view *before = &change->before;
 	const struct session_view *after = &change->after;
 
@@ -162,11 +162,14 @@ static void put_back(struct session *s, const struct session_change *change) {
 		restore_texts(s, before, after);
 	PUT_BACK(s, before, after, notify_addr);
 	PUT_BACK(s, before, after, strong);
-	PUT_BACK(s, before, after, was_complete);
+	if (before->was_complete == after->was_complete)
+		return;
+	s->was_complete = before->was_complete;
+	stats_take_back(&ctl->stats, STATS_nsess_complete);
 }
 
 // This change and those behind it, which were built on it, the last one first.
-static void put_back_from(struct session *s, struct session_change *change) {
+static void put_back_from(struct control *ctl, struct session *s, struct session_change *change) {
 	struct session_change *last = NULL;
 
 	while (change) {
@@ -180,7 +183,7 @@ static void put_back_from(struct session *s, struct session_change *change) {
 		struct session_change *next = last->next;
 
 		session_change_seal(last);
-		put_back(s, last);
+		put_back(ctl, s, last);
 		last->next = NULL;
 		last->state = CHANGE_VOID;
 		last->session = NULL;
@@ -203,10 +206,10 @@ void session_change_undo(struct control *ctl, struct session_change *change) {
 
 	if (change->state == CHANGE_OPEN) {
 		cut_list(change);
-		put_back_from(s, change);
+		put_back_from(ctl, s, change);
 		session_touch(ctl, s);
 		if (is_new) {
-			session_end(ctl, s, NULL);
+			session_revoke(ctl, s);
 		} else {
 			expiry_arm(ctl, s);
 			session_tell_retired(ctl, s, NULL);

@@ -77,6 +77,12 @@ static inline void stats_add(struct stats *st, enum stats_counter which, uint64_
 	st->counter[which] += n;
 }
 
+// What was counted did not come to be. Counted at once and taken back rather than counted late, so
+// that each commit holds figures that fit the sessions in it.
+static inline void stats_take_back(struct stats *st, enum stats_counter which) {
+	st->counter[which]--;
+}
+
 void stats_load(struct stats *st, const struct rr_store_meta *meta);
 void stats_save(const struct stats *st, struct rr_store_meta *meta);
 

@@ -256,6 +256,39 @@ TEST_F(SessionChangeTest, AnswerToASessionThatIsUndoneFails) {
 	EXPECT_EQ(dp.n_installed(), 0U);
 }
 
+TEST_F(SessionChangeTest, RefusedCommandsAreNotCountedAsCalls) {
+	const uint64_t *n = ctl.stats.counter;
+
+	command("U c 198.18.0.50 4000 ft");
+	settle();
+	dp.stop();
+	struct job *answer = execute("L c 198.18.0.60 5000 ft tt");
+	struct job *update = execute("U d 198.18.0.50 4000 ft");
+	struct job *lookup = execute("L d 198.18.0.60 5000 ft tt");
+
+	turn();
+	time_out();
+	EXPECT_EQ(reply_of(answer), "E71");
+	EXPECT_EQ(reply_of(update), "E72");
+	EXPECT_EQ(reply_of(lookup), "E71");
+	dp.start(&cfg, now);
+	now += SECOND;
+	settle();
+	EXPECT_EQ(n[STATS_nsess_created], 1U);
+	EXPECT_EQ(n[STATS_nsess_complete], 0U);
+	EXPECT_EQ(n[STATS_nsess_destroyed], 0U);
+	EXPECT_EQ(n[STATS_duration_ns], 0U);
+	command("L c 198.18.0.60 5000 ft tt");
+	command("L c 198.18.0.60 5000 ft tt");
+	EXPECT_EQ(n[STATS_nsess_complete], 1U);
+	receive(session("c"), 0, 0, 1);
+	command("D c ft");
+	settle();
+	EXPECT_EQ(n[STATS_nsess_destroyed], 1U);
+	EXPECT_EQ(n[STATS_nsess_owrtp], 1U);
+	EXPECT_EQ(n[STATS_nsess_nortp], 0U);
+}
+
 // Commands that were answered in between stand.
 TEST_F(SessionChangeTest, UndoLeavesWhatOthersSetMeanwhile) {
 	command("Uw c 198.18.0.50 4000 ft");
@@ -282,6 +315,9 @@ TEST_F(SessionChangeTest, UndoLeavesWhatOthersSetMeanwhile) {
 	EXPECT_EQ(s->leg[SESSION_CALLER].tos, cfg.tos);
 	EXPECT_EQ(s->leg[SESSION_CALLEE].tos, cfg.tos);
 	EXPECT_EQ(s->leg[SESSION_CALLER].signalled.addr[3], 50);
+	dp.start(&cfg, now);
+	now += SECOND;
+	settle();
 	EXPECT_EQ(command("Dw c anything ft"), "0");
 	EXPECT_EQ(session("c"), nullptr);
 }
