@@ -86,7 +86,9 @@ struct rr_event {
 	uint32_t latch_ssrc;
 	uint16_t latch_seq;
 	uint16_t reserved;
-	uint64_t reserved2[2];
+	uint32_t version; // of the signalled address under which this was learned
+	uint32_t reserved2;
+	uint64_t reserved3;
 };
 RR_STATIC_ASSERT(sizeof(struct rr_event) == 64, "ABI");
 

@@ -25,10 +25,11 @@ static inline void rr_flow_learned_stream(
 	e->latch_seq = seen ? (uint16_t)f->ext_seq_max : c->latch_seq;
 }
 
-// Fill flags, learned, latch_ssrc and latch_seq of an event whose fields are zero. For the flow's
-// owner, or on a consistent copy.
+// Fill version, flags, learned, latch_ssrc and latch_seq of an event whose fields are zero. For the
+// flow's owner, or on a consistent copy.
 static inline void rr_flow_learned(
 	const struct rr_flow *f, const struct rr_flow_cold *c, struct rr_event *e) {
+	e->version = c->version;
 	if (!(f->flags & RR_FLOW_HAS_REMOTE))
 		return;
 	if (f->flags & (RR_FLOW_UNTRUSTED_SDP | RR_FLOW_GUESSED)) {

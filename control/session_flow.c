@@ -165,6 +165,9 @@ void session_learn(
 
 	if (!leg || event->type != RR_EVENT_LEARNED)
 		return;
+	// Another address was signalled since, of which this says nothing.
+	if (event->version != leg->version)
+		return;
 	leg->learned[local->port & 1] = (struct session_learned){
 		.remote = event->learned,
 		.latch_ssrc = event->latch_ssrc,
@@ -268,7 +271,8 @@ static bool capture_leg(struct control *ctl, struct session_leg *l, bool keep_co
 			continue;
 		if (f.flags & RR_FLOW_TORN)
 			continue;
-		learn_from_flow(&f, &c, &l->learned[flow]);
+		if (c.version == l->version) // else another address was signalled since
+			learn_from_flow(&f, &c, &l->learned[flow]);
 		changed |= memcmp(&before, &l->learned[flow], sizeof(before)) != 0;
 		if (keep_counters && f.last_seen_ns > l->refreshed_ns)
 			l->refreshed_ns = f.last_seen_ns;

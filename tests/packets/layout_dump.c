@@ -68,6 +68,7 @@ static const struct field event_fields[] = {
 	FIELD(rr_event, learned),
 	FIELD(rr_event, latch_ssrc),
 	FIELD(rr_event, latch_seq),
+	FIELD(rr_event, version),
 };
 
 static const struct field header_fields[] = {

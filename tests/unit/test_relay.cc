@@ -504,6 +504,9 @@ TEST_F(Relay, CompatGuessUnlatchesRtcpElsewhere) {
 	auto all = take_events();
 	ASSERT_EQ(2u, all.size());
 	EXPECT_EQ(RR_SET_LEARNED, all[0].flags) << "a packet has spoken: signalled ones stay out";
+	for (const struct rr_event &e : all)
+		EXPECT_EQ(world.cold[e.slot].version, e.version);
+	EXPECT_NE(0u, all[0].version);
 }
 
 TEST_F(Relay, RtcpTeachesNobodyElse) {

@@ -372,6 +372,37 @@ TEST_F(SessionTest, AsymmetryIsOfThePartyAndOfTheLastCommand) {
 	EXPECT_TRUE(session("c")->leg[SESSION_CALLEE].asymmetric);
 }
 
+// What was said under the address of before must not survive a new one.
+TEST_F(SessionTest, SourceOfAnEarlierAddressIsNotTaken) {
+	U("ft");
+	L("ft tt");
+	settle();
+	struct session *s = session("c");
+	const struct session_learned &learned = s->leg[SESSION_CALLER].learned[SESSION_RTP];
+	struct rr_flow *f = dp.flow(slot(s, SESSION_CALLER, SESSION_RTP));
+	struct rr_event event = {};
+
+	event.uid = s->leg[SESSION_CALLER].pair.uid;
+	event.slot = slot(s, SESSION_CALLER, SESSION_RTP);
+	event.type = RR_EVENT_LEARNED;
+	event.flags = RR_SET_LEARNED;
+	event.learned.family = RR_FAMILY_IPV4;
+	event.version = s->leg[SESSION_CALLER].version;
+	f->flags |= RR_FLOW_HAS_REMOTE | RR_FLOW_UNTRUSTED_SDP;
+	f->remote_family = RR_FAMILY_IPV4;
+	execute("U c 198.18.0.51 4100 ft");
+	dp.say_event(0, event);
+	control_poll(&ctl, now);
+	EXPECT_EQ(learned.flags, 0);
+	session_capture(&ctl, s, false);
+	EXPECT_EQ(learned.flags, 0);
+	settle();
+	session_capture(&ctl, s, false); // the new address is known there now
+	dp.flow(event.slot)->flags |= RR_FLOW_HAS_REMOTE | RR_FLOW_UNTRUSTED_SDP;
+	session_capture(&ctl, s, false);
+	EXPECT_EQ(learned.flags, RR_SET_LEARNED);
+}
+
 TEST_F(SessionTest, LearnedSourceIsKeptForAFreshRegion) {
 	U("ft");
 	L("ft tt");
@@ -387,6 +418,7 @@ TEST_F(SessionTest, LearnedSourceIsKeptForAFreshRegion) {
 	event.learned.port_be = htons(9999);
 	event.latch_ssrc = 77;
 	event.latch_seq = 8;
+	event.version = s->leg[SESSION_CALLER].version;
 	dp.say_event(0, event);
 	settle();
 	const struct session_learned &learned = s->leg[SESSION_CALLER].learned[SESSION_RTP];
