@@ -1,19 +1,13 @@
 // SPDX-License-Identifier: BSD-2-Clause
 // G: counters of the whole daemon; protocol reference 5.9.
 #include "command.h"
-#include "retrans.h"
 
 static void read_sources(struct exec *x) {
 	const struct rr_region *region = dp_client_region(x->ctl->dp);
-	struct stats *st = &x->ctl->stats;
-	struct retrans_stats duplicates;
 
 	if (region)
-		stats_read_region(st, region);
-	if (!x->ctl->retrans)
-		return;
-	retrans_get_stats(x->ctl->retrans, &duplicates);
-	st->counter[STATS_ncmds_rcvd_ndups] = st->ndups_base + duplicates.n_duplicates;
+		stats_read_region(&x->ctl->stats, region);
+	stats_collect(x->ctl);
 }
 
 enum rtpp_error cmd_stats(struct exec *x) {

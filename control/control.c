@@ -142,6 +142,7 @@ static void fill_meta(struct control *ctl) {
 	struct rr_store_meta *meta = store_meta(ctl->store);
 
 	meta->next_uid = ctl->next_uid;
+	stats_collect(ctl);
 	stats_save(&ctl->stats, meta);
 }
 

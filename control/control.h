@@ -23,6 +23,7 @@
 
 RR_BEGIN_DECLS
 
+struct listener_stats;
 struct port_alloc;
 struct retrans;
 struct store;
@@ -33,6 +34,7 @@ struct control {
 	const char *labels[RR_MAX_REALMS];
 
 	struct retrans *retrans; // the listeners'; NULL = none
+	const struct listener_stats *listener_stats; // NULL = none
 	struct store *store;
 	struct dp_client *dp;
 	struct port_alloc *ports;

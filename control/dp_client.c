@@ -74,12 +74,6 @@ struct dp_client {
 	uint64_t counter[DP_N_COUNTERS];
 };
 
-static const char *const counter_names[] = {
-#define COUNTER_NAME(id, help) #id,
-	DP_CLIENT_COUNTERS(COUNTER_NAME)
-#undef COUNTER_NAME
-};
-
 static struct rr_log_limit refused_limit = {.burst = 5};
 static struct rr_log_limit attach_limit = {.burst = 1};
 
@@ -703,8 +697,4 @@ int dp_client_read_flow(const struct dp_client *dp, struct dp_local local, uint6
 
 uint64_t dp_client_counter(const struct dp_client *dp, enum dp_client_counter which) {
 	return dp->counter[which];
-}
-
-const char *dp_client_counter_name(enum dp_client_counter which) {
-	return counter_names[which];
 }

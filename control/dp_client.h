@@ -151,6 +151,5 @@ int dp_client_read_flow(const struct dp_client *dp, struct dp_local local, uint6
 	struct rr_flow *flow, struct rr_flow_cold *cold);
 
 uint64_t dp_client_counter(const struct dp_client *dp, enum dp_client_counter which);
-const char *dp_client_counter_name(enum dp_client_counter which);
 
 RR_END_DECLS

@@ -54,6 +54,6 @@ void listener_set_free(struct listener_set *set) {
 	free(set);
 }
 
-void listener_get_stats(const struct listener_set *set, struct listener_stats *stats) {
-	*stats = set->stats;
+const struct listener_stats *listener_stats(const struct listener_set *set) {
+	return &set->stats;
 }

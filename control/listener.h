@@ -63,6 +63,7 @@ void listener_set_stop(struct listener_set *set);
 // Free the set, once every job has come back or was freed by whoever had it.
 void listener_set_free(struct listener_set *set);
 
-void listener_get_stats(const struct listener_set *set, struct listener_stats *stats);
+// Good as long as the set is.
+const struct listener_stats *listener_stats(const struct listener_set *set);
 
 RR_END_DECLS

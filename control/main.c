@@ -126,6 +126,7 @@ static int init_service(struct worker *w) {
 			return rc;
 	}
 	loop_set_listeners(w->loop, w->listeners);
+	w->control.listener_stats = listener_stats(w->listeners);
 	return 0;
 }
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-2-Clause
-// The counters of `G`, and those of control itself, as one table.
+// The counters of `G`, and those of control itself.
 #include "stats.h"
 
 #include <errno.h>
@@ -9,6 +9,9 @@
 #include "atomic.h"
 #include "clock.h"
 #include "control.h"
+#include "listener.h"
+#include "port_alloc.h"
+#include "retrans.h"
 #include "session_flow.h"
 #include "session_record.h"
 #include "shm_region.h"
@@ -17,26 +20,79 @@ RR_STATIC_ASSERT((int)STATS_N <= RR_STORE_COUNTERS, "the store has room for them
 
 static const struct {
 	const char *name;
-	bool in_g;
+	enum rr_control_counter_kind kind;
 } table[STATS_N] = {
-#define STATS_ROW(id, g, help) {#id, g},
-	STATS(STATS_ROW)
+#define STATS_ROW(id, kind, help) {#id, kind},
+	RR_CONTROL_COUNTERS(STATS_ROW)
 #undef STATS_ROW
 };
-
-const char *stats_name(enum stats_counter which) {
-	return table[which].name;
-}
 
 void stats_load(struct stats *st, const struct rr_store_meta *meta) {
 	*st = (struct stats){.pps_in = 0};
 	memcpy(st->counter, meta->counters, sizeof(st->counter));
-	st->ndups_base = st->counter[STATS_ncmds_rcvd_ndups];
+	memcpy(st->base, st->counter, sizeof(st->base));
 	st->pps_rcvd = st->counter[STATS_npkts_rcvd];
 }
 
 void stats_save(const struct stats *st, struct rr_store_meta *meta) {
 	memcpy(meta->counters, st->counter, sizeof(st->counter));
+}
+
+// ---- the parts of control
+// ------------------------------------------------------------------------------------------
+
+// What a part has counted since this process began.
+static void count_on(struct stats *st, enum stats_counter which, uint64_t n) {
+	st->counter[which] = st->base[which] + n;
+}
+
+static void collect_dp_client(struct stats *st, const struct dp_client *dp) {
+#define COLLECT(id, help) count_on(st, STATS_dp_##id, dp_client_counter(dp, DP_C_##id));
+	DP_CLIENT_COUNTERS(COLLECT)
+#undef COLLECT
+}
+
+static void collect_listeners(struct stats *st, const struct listener_stats *l) {
+	count_on(st, STATS_connections, l->n_connections);
+	count_on(st, STATS_connections_refused, l->n_refused);
+	count_on(st, STATS_replies_dropped, l->n_dropped_replies);
+	count_on(st, STATS_held_dropped, l->n_dropped_held);
+}
+
+static void collect_retrans(struct stats *st, const struct retrans *retrans) {
+	struct retrans_stats r;
+
+	retrans_get_stats(retrans, &r);
+	count_on(st, STATS_ncmds_rcvd_ndups, r.n_duplicates);
+	count_on(st, STATS_cookies_evicted, r.n_evicted);
+	st->counter[STATS_cookies] = r.n_entries;
+}
+
+static void collect_ports(struct stats *st, const struct port_alloc *ports) {
+	struct port_alloc_stats sum = {.n_pairs = 0};
+	struct port_alloc_stats a;
+
+	for (uint32_t i = 0; port_alloc_get_stats(ports, i, &a) == 0; i++) {
+		sum.n_free += a.n_free;
+		sum.n_resting += a.n_resting;
+		sum.n_taken += a.n_taken;
+		sum.n_taken_early += a.n_taken_early;
+		sum.n_refused += a.n_refused;
+	}
+	st->counter[STATS_ports_free] = sum.n_free;
+	st->counter[STATS_ports_resting] = sum.n_resting;
+	st->counter[STATS_ports_taken] = sum.n_taken;
+	count_on(st, STATS_ports_early, sum.n_taken_early);
+	count_on(st, STATS_ports_refused, sum.n_refused);
+}
+
+void stats_collect(struct control *ctl) {
+	collect_dp_client(&ctl->stats, ctl->dp);
+	collect_ports(&ctl->stats, ctl->ports);
+	if (ctl->retrans)
+		collect_retrans(&ctl->stats, ctl->retrans);
+	if (ctl->listener_stats)
+		collect_listeners(&ctl->stats, ctl->listener_stats);
 }
 
 // ---- packets
@@ -138,7 +194,7 @@ int stats_format(const struct stats *st, struct slice name, char *buf, size_t si
 	if (named(name, "pps_in"))
 		return snprintf(buf, size, "%f", st->pps_in);
 	for (unsigned int i = 0; i < STATS_N; i++)
-		if (table[i].in_g && named(name, table[i].name))
+		if (table[i].kind == RR_CONTROL_G && named(name, table[i].name))
 			return snprintf(buf, size, "%llu", (unsigned long long)st->counter[i]);
 	return -ENOENT;
 }

@@ -65,6 +65,9 @@ int rrctl_lock_holder(const struct rrctl *ctl, enum rr_lock role);
 int rrctl_each_session(const struct rrctl *ctl,
 	void (*fn)(void *arg, const struct rr_session_record_view *session), void *arg);
 
+// Read the row that holds control's counters, when there is a store with one.
+bool rrctl_try_meta(const struct rrctl *ctl, struct rr_store_meta *meta);
+
 // rrctl_flow.c
 //
 // Everything about the flow of an incarnation at a local address and port (host order); null when

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: BSD-2-Clause
-// rrctl stats: every counter by port and by worker, and whether the packets add up.
+// rrctl stats: every counter by port and by worker, whether the packets add up, and what control
+// counts, as it wrote it down last.
 //
 // Figures are read one after another while workers count, so the accounting equation is exact only
 // when no packet is under way. It holds over the sum of all ports and workers: what is sent is
@@ -7,6 +8,7 @@
 #include <string.h>
 
 #include "atomic.h"
+#include "control_counters.h"
 #include "rrctl.h"
 
 #define MAX_BLOCKS (RR_MAX_WORKERS + 1) // the last one is the dataplane's main thread
@@ -102,13 +104,43 @@ static json_t *workers_json(const struct snapshot *s, const struct rr_region *re
 	return rows;
 }
 
-static json_t *stats_json(const struct rr_region *region, bool all) {
+// ---- control
+
+static const struct {
+	const char *name;
+	enum rr_control_counter_kind kind;
+	const char *help;
+} control_counters[] = {
+#define CONTROL_ROW(id, kind, help) {#id, kind, help},
+	RR_CONTROL_COUNTERS(CONTROL_ROW)
+#undef CONTROL_ROW
+};
+RR_STATIC_ASSERT(RR_ARRAY_LEN(control_counters) <= RR_STORE_COUNTERS, "the store has them");
+
+// Null when control has no store yet.
+static json_t *control_json(const struct rrctl *ctl) {
+	struct rr_store_meta meta;
+	json_t *o;
+
+	if (!rrctl_try_meta(ctl, &meta))
+		return json_null();
+	o = json_object();
+	for (size_t i = 0; i < RR_ARRAY_LEN(control_counters); i++) {
+		if (control_counters[i].kind != RR_CONTROL_HIDDEN)
+			json_object_set_new(o, control_counters[i].name,
+				json_integer((json_int_t)meta.counters[i]));
+	}
+	return o;
+}
+
+static json_t *stats_json(const struct rrctl *ctl, const struct rr_region *region) {
 	static struct snapshot s;
 
 	take_snapshot(&s, region);
-	return json_pack("{s:o, s:o, s:o, s:o, s:b}", "generation", generation_json(&s, region),
-		"totals", counters_json(&s.sum), "ports", ports_json(s.port, region), "workers",
-		workers_json(&s, region), "all", all);
+	return json_pack("{s:o, s:o, s:o, s:o, s:o, s:b}", "generation",
+		generation_json(&s, region), "totals", counters_json(&s.sum), "ports",
+		ports_json(s.port, region), "workers", workers_json(&s, region), "control",
+		control_json(ctl), "all", ctl->all);
 }
 
 // ---- for people: one row a counter, one column a port or worker
@@ -167,6 +199,21 @@ static void draw_series(const struct series_list *list, bool all) {
 	json_decref(rows);
 }
 
+static void draw_control(const json_t *control, bool all) {
+	static const struct rrctl_column columns[] = {{"COUNTER", "counter"}, {"CONTROL", "value"}};
+	json_t *rows = json_array();
+	const char *name;
+	json_t *value;
+
+	json_object_foreach((json_t *)control, name, value) {
+		if (all || json_integer_value(value) != 0)
+			json_array_append_new(
+				rows, json_pack("{s:s, s:O}", "counter", name, "value", value));
+	}
+	rrctl_table(rows, columns, RR_ARRAY_LEN(columns));
+	json_decref(rows);
+}
+
 static void draw_stats(const json_t *result) {
 	bool all = json_is_true(json_object_get(result, "all"));
 	const json_t *generation = json_object_get(result, "generation");
@@ -183,6 +230,10 @@ static void draw_stats(const json_t *result) {
 	draw_series(&ports, all);
 	putchar('\n');
 	draw_series(&workers, all);
+	if (json_is_object(json_object_get(result, "control"))) {
+		putchar('\n');
+		draw_control(json_object_get(result, "control"), all);
+	}
 }
 
 int rrctl_stats_show(struct rrctl *ctl, RR_UNUSED int argc, RR_UNUSED char **argv) {
@@ -192,7 +243,7 @@ int rrctl_stats_show(struct rrctl *ctl, RR_UNUSED int argc, RR_UNUSED char **arg
 
 	if (rc != RRCTL_DONE)
 		return rc;
-	result = stats_json(&region, ctl->all);
+	result = stats_json(ctl, &region);
 	rr_region_detach(&region);
 	return rrctl_show(ctl, result, draw_stats);
 }
@@ -201,7 +252,11 @@ static void draw_list(const json_t *result) {
 	static const struct rrctl_column columns[] = {
 		{"COUNTER", "name"}, {"SIDE", "side"}, {"UNIT", "unit"}, {"MEANING", "help"}};
 
+	static const struct rrctl_column of_control[] = {{"CONTROL", "name"}, {"MEANING", "help"}};
+
 	rrctl_table(json_object_get(result, "counters"), columns, RR_ARRAY_LEN(columns));
+	putchar('\n');
+	rrctl_table(json_object_get(result, "control"), of_control, RR_ARRAY_LEN(of_control));
 }
 
 // Side of the accounting equation.
@@ -219,6 +274,7 @@ static const char *side_of(enum rr_counter_kind kind) {
 
 int rrctl_stats_list(struct rrctl *ctl, RR_UNUSED int argc, RR_UNUSED char **argv) {
 	json_t *rows = json_array();
+	json_t *control = json_array();
 
 	for (uint32_t c = 0; c < RR_N_COUNTERS; c++) {
 		const struct rr_counter_info *info = &rr_counter_info[c];
@@ -227,5 +283,12 @@ int rrctl_stats_list(struct rrctl *ctl, RR_UNUSED int argc, RR_UNUSED char **arg
 			rows, json_pack("{s:s, s:s, s:s, s:s}", "name", info->name, "side",
 				      side_of(info->kind), "unit", info->unit, "help", info->help));
 	}
-	return rrctl_show(ctl, json_pack("{s:o}", "counters", rows), draw_list);
+	for (size_t i = 0; i < RR_ARRAY_LEN(control_counters); i++) {
+		if (control_counters[i].kind != RR_CONTROL_HIDDEN)
+			json_array_append_new(
+				control, json_pack("{s:s, s:s}", "name", control_counters[i].name,
+						 "help", control_counters[i].help));
+	}
+	return rrctl_show(
+		ctl, json_pack("{s:o, s:o}", "counters", rows, "control", control), draw_list);
 }

@@ -90,21 +90,63 @@ static const char *store_error(int rc) {
 	return mdb_strerror(rc);
 }
 
+// Returns 0 or what LMDB or the system says; close *env in any case when it is not NULL.
+static int open_store(const struct rrctl *ctl, MDB_env **env) {
+	int rc = mdb_env_create(env);
+
+	if (rc != 0) {
+		*env = NULL;
+		return rc;
+	}
+	rc = mdb_env_set_maxdbs(*env, RR_STORE_N_DBS);
+	if (rc == 0)
+		rc = mdb_env_open(*env, ctl->cfg.store_dir, MDB_RDONLY, 0);
+	return rc;
+}
+
 int rrctl_each_session(const struct rrctl *ctl,
 	void (*fn)(void *arg, const struct rr_session_record_view *session), void *arg) {
 	struct walk w = {.fn = fn, .arg = arg};
 	MDB_env *env;
-	int rc = mdb_env_create(&env);
+	int rc = open_store(ctl, &env);
 
-	if (rc != 0)
-		return rrctl_refuse("store: %s", mdb_strerror(rc));
-	rc = mdb_env_set_maxdbs(env, RR_STORE_N_DBS);
-	if (rc == 0)
-		rc = mdb_env_open(env, ctl->cfg.store_dir, MDB_RDONLY, 0);
 	if (rc == 0)
 		rc = walk_all(env, &w);
-	mdb_env_close(env);
+	if (env != NULL)
+		mdb_env_close(env);
 	if (rc != 0)
 		return rrctl_refuse("store %s: %s", ctl->cfg.store_dir, store_error(rc));
 	return RRCTL_DONE;
+}
+
+static int read_meta(MDB_env *env, struct rr_store_meta *meta) {
+	static char name[] = RR_STORE_META;
+	MDB_val key = {.mv_size = sizeof(name) - 1, .mv_data = name};
+	MDB_txn *txn;
+	MDB_dbi dbi;
+	MDB_val row;
+	int rc = mdb_txn_begin(env, NULL, MDB_RDONLY, &txn);
+
+	if (rc != 0)
+		return rc;
+	rc = mdb_dbi_open(txn, RR_STORE_META, 0, &dbi);
+	if (rc == 0)
+		rc = mdb_get(txn, dbi, &key, &row);
+	if (rc == 0 && row.mv_size != sizeof(*meta))
+		rc = MDB_INVALID;
+	if (rc == 0)
+		memcpy(meta, row.mv_data, sizeof(*meta));
+	mdb_txn_abort(txn);
+	return rc == 0 && meta->layout != RR_STORE_LAYOUT ? MDB_INVALID : rc;
+}
+
+bool rrctl_try_meta(const struct rrctl *ctl, struct rr_store_meta *meta) {
+	MDB_env *env;
+	int rc = open_store(ctl, &env);
+
+	if (rc == 0)
+		rc = read_meta(env, meta);
+	if (env != NULL)
+		mdb_env_close(env);
+	return rc == 0;
 }

@@ -7,6 +7,7 @@
 #include <regex.h>
 
 #include "control_fixture.h"
+#include "listener.h"
 
 using namespace ctltest;
 
@@ -47,6 +48,49 @@ class CommandTest : public ControlTest {
 };
 
 const char port_main[] = "20[0-9][0-9][02468] 198\\.18\\.0\\.1";
+
+// ---- counters
+// ------------------------------------------------------------------------------------
+
+TEST_F(CommandTest, WhatThePartsCountIsStoredAndGoesOn) {
+	struct listener_stats listeners = {4, 3, 2, 1};
+	const uint64_t *stored = store_meta(ctl.store)->counters;
+	struct job *duplicate = job_new();
+	struct job *first;
+	struct slice text;
+
+	ctl.listener_stats = &listeners;
+	ASSERT_EQ(retrans_put(retrans, {"x", 1}, {"x 0\n", 4}, now, now), 0);
+	duplicate->cookie = {"x", 1};
+	duplicate->received_ns = now;
+	ASSERT_EQ(retrans_begin(retrans, duplicate, &first, &text), RETRANS_RESTORED);
+	job_free(duplicate);
+	expect("U a 198.18.0.50 4000 ft", port_main);
+	// A second on, the turn after that commits.
+	now += UINT64_C(1000000000);
+	turn();
+	turn();
+	EXPECT_EQ(stored[STATS_ncmds_rcvd_ndups], 1U);
+	EXPECT_EQ(stored[STATS_cookies], 1U);
+	EXPECT_EQ(stored[STATS_connections], 4U);
+	EXPECT_EQ(stored[STATS_connections_refused], 3U);
+	EXPECT_EQ(stored[STATS_replies_dropped], 2U);
+	EXPECT_EQ(stored[STATS_held_dropped], 1U);
+	EXPECT_EQ(stored[STATS_ports_taken], 1U);
+	EXPECT_GT(stored[STATS_ports_free], 0U);
+	uint64_t sent = dp_client_counter(ctl.dp, DP_C_requests_sent);
+	EXPECT_GE(sent, 2U);
+	EXPECT_EQ(stored[STATS_dp_requests_sent], sent);
+	EXPECT_EQ(stored[STATS_dp_regions], 1U);
+
+	close();
+	open();
+	stored = store_meta(ctl.store)->counters;
+	EXPECT_EQ(stored[STATS_ncmds_rcvd_ndups], 1U);
+	EXPECT_GE(stored[STATS_dp_requests_sent], sent);
+	EXPECT_EQ(stored[STATS_held_dropped], 1U);
+	EXPECT_EQ(stored[STATS_ports_taken], 1U);
+}
 
 // ---- replies
 // -------------------------------------------------------------------------------------

@@ -210,10 +210,7 @@ class Listener : public ::testing::Test {
 		return retrans_put(retrans, {"ck", 2}, reply, now_ns, now_ns);
 	}
 	struct listener_stats stats() {
-		struct listener_stats st;
-
-		listener_get_stats(set, &st);
-		return st;
+		return *listener_stats(set);
 	}
 };
 

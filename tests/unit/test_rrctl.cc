@@ -10,6 +10,7 @@
 #include <cstring>
 #include <fcntl.h>
 #include <fstream>
+#include <map>
 #include <memory>
 #include <string>
 #include <sys/stat.h>
@@ -24,6 +25,7 @@
 #include "atomic.h"
 #include "clock.h"
 #include "config.h"
+#include "control_counters.h"
 #include "session_record.h"
 #include "shm_region.h"
 
@@ -128,6 +130,7 @@ class Rrctl : public testing::Test {
 	}
 
 	void install_call();
+	void store_counters(const std::map<size_t, uint64_t> &counters);
 	void store_call(
 		uint64_t id, const std::string &callid, const std::string &tag, uint32_t flags = 0);
 
@@ -227,6 +230,29 @@ void Rrctl::store_call(
 	ASSERT_EQ(mdb_env_open(env, cfg_->store_dir, MDB_NOSYNC, 0600), 0);
 	ASSERT_EQ(mdb_txn_begin(env, nullptr, 0, &txn), 0);
 	put(txn, id, record);
+	ASSERT_EQ(mdb_txn_commit(txn), 0);
+	mdb_env_close(env);
+}
+
+void Rrctl::store_counters(const std::map<size_t, uint64_t> &counters) {
+	struct rr_store_meta meta = {};
+	char name[] = RR_STORE_META;
+	MDB_val key = {4, name};
+	MDB_val value = {sizeof(meta), &meta};
+	MDB_env *env;
+	MDB_txn *txn;
+	MDB_dbi dbi;
+
+	meta.layout = RR_STORE_LAYOUT;
+	for (const auto &c : counters)
+		meta.counters[c.first] = c.second;
+	mkdir((dir() + "/store").c_str(), 0700);
+	ASSERT_EQ(mdb_env_create(&env), 0);
+	ASSERT_EQ(mdb_env_set_maxdbs(env, RR_STORE_N_DBS), 0);
+	ASSERT_EQ(mdb_env_open(env, cfg_->store_dir, MDB_NOSYNC, 0600), 0);
+	ASSERT_EQ(mdb_txn_begin(env, nullptr, 0, &txn), 0);
+	ASSERT_EQ(mdb_dbi_open(txn, RR_STORE_META, MDB_CREATE, &dbi), 0);
+	ASSERT_EQ(mdb_put(txn, dbi, &key, &value, 0), 0);
 	ASSERT_EQ(mdb_txn_commit(txn), 0);
 	mdb_env_close(env);
 }
@@ -464,6 +490,39 @@ TEST_F(Rrctl, StatsTableHidesZerosUnlessAsked) {
 			    "COUNTER     worker0  worker1  main\n"
 			    "rx_packets      123        0     0\n");
 	EXPECT_NE(all.out.find("\ndrop_tx_full "), std::string::npos);
+}
+
+// Places in the store's row.
+#define CONTROL_PLACE(id, kind, help) PLACE_##id,
+enum { RR_CONTROL_COUNTERS(CONTROL_PLACE) N_PLACES };
+
+TEST_F(Rrctl, StatsShowWhatControlCounts) {
+	make_region();
+	json_t *doc = json("stats show");
+	EXPECT_TRUE(json_is_null(json_object_get(doc, "control")));
+	json_decref(doc);
+
+	store_counters({{PLACE_store_full, 3}, {PLACE_dp_region, 99}, {PLACE_dp_strays, 5},
+		{PLACE_ports_taken, 7}});
+	doc = json("stats show");
+	const json_t *control = json_object_get(doc, "control");
+
+	EXPECT_EQ(number(control, "store_full"), 3);
+	EXPECT_EQ(number(control, "dp_strays"), 5);
+	EXPECT_EQ(number(control, "ports_taken"), 7);
+	EXPECT_EQ(number(control, "dp_silent"), 0);
+	EXPECT_EQ(json_object_get(control, "dp_region"), nullptr);
+	EXPECT_EQ(json_object_size(control), static_cast<size_t>(N_PLACES - 4));
+	json_decref(doc);
+	Result table = run("stats show");
+	EXPECT_NE(table.out.find("\n\nCOUNTER      CONTROL\n"
+				 "store_full         3\n"
+				 "dp_strays          5\n"
+				 "ports_taken        7\n"),
+		std::string::npos)
+		<< table.out;
+	EXPECT_NE(run("stats show --all").out.find("\ndp_silent "), std::string::npos);
+	EXPECT_NE(run("stats list").out.find("flows without a session deleted"), std::string::npos);
 }
 
 TEST_F(Rrctl, StatsListHasEveryCounterWithItsMeaning) {
