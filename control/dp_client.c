@@ -383,7 +383,8 @@ void dp_client_free(struct dp_client *dp) {
 		return;
 	for (struct pending *p = lanes_empty(dp); p; p = next) {
 		next = p->next;
-		dp_client_forget(dp, p->wait->job);
+		if (p->wait->job) // several requests of one job share it
+			dp_client_forget(dp, p->wait->job);
 		wait_end(dp, p->wait, false);
 		pending_free(dp, p);
 	}

@@ -225,6 +225,20 @@ TEST_F(DpClientTest, RefusalFailsTheJob) {
 	job_free(job);
 }
 
+TEST_F(DpClientTest, JobWithSeveralRequestsOutlivesTheClient) {
+	struct job *job = job_new();
+
+	start();
+	exchange();
+	submit(5, 20000, job);
+	submit(5, 20001, job);
+	dp_client_free(client);
+	client = nullptr;
+	EXPECT_EQ(job->wait, nullptr);
+	EXPECT_EQ(job->n_pending, 0U);
+	job_free(job);
+}
+
 TEST_F(DpClientTest, ForgottenJobIsNeverTouchedAgain) {
 	struct job *job = job_new();
 
