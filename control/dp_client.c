@@ -69,6 +69,7 @@ struct dp_client {
 	uint64_t watched_ns;
 	uint32_t n_outstanding;
 	uint32_t n_background;
+	uint32_t n_resync;
 	struct pending *free_pending;
 	struct dp_wait *free_waits;
 	uint64_t counter[DP_N_COUNTERS];
@@ -117,6 +118,8 @@ static void pending_free(struct dp_client *dp, struct pending *p) {
 	dp->n_outstanding--;
 	if (p->req.background)
 		dp->n_background--;
+	if (p->req.resync)
+		dp->n_resync--;
 	p->next = dp->free_pending;
 	dp->free_pending = p;
 }
@@ -422,6 +425,8 @@ static int queue(struct dp_client *dp, struct lane *lane, const struct dp_reques
 	p->stray_slot = stray_slot;
 	if (req->background)
 		dp->n_background++;
+	if (req->resync)
+		dp->n_resync++;
 	if (job) {
 		p->wait = wait_of(dp, job);
 		if (!p->wait) {
@@ -446,7 +451,7 @@ int dp_client_submit(struct dp_client *dp, const struct dp_request *req, struct 
 }
 
 int dp_client_delete_stray(struct dp_client *dp, uint32_t slot) {
-	struct dp_request req = {.op = RR_REQUEST_FLOW_DEL, .background = true};
+	struct dp_request req = {.op = RR_REQUEST_FLOW_DEL, .background = true, .resync = true};
 	const struct rr_flow *f;
 	uint32_t owner;
 
@@ -621,6 +626,10 @@ bool dp_client_busy(const struct dp_client *dp) {
 
 uint32_t dp_client_n_background(const struct dp_client *dp) {
 	return dp->n_background;
+}
+
+uint32_t dp_client_n_resync(const struct dp_client *dp) {
+	return dp->n_resync;
 }
 
 bool dp_client_has_room(const struct dp_client *dp) {

@@ -52,7 +52,8 @@ struct dp_request {
 	uint32_t version;
 	uint32_t latch_ssrc;
 	uint8_t tos;
-	bool background; // of a resync: no command waits for it
+	bool background; // no command waits for it
+	bool resync; // and it belongs to a resync
 	struct rr_endpoint signalled;
 	struct rr_endpoint learned;
 };
@@ -128,6 +129,8 @@ void dp_client_forget(struct dp_client *dp, struct job *job);
 bool dp_client_busy(const struct dp_client *dp);
 // Requests without a job that are queued or not answered: the measure for a resync's steps.
 uint32_t dp_client_n_background(const struct dp_client *dp);
+// Those of them that belong to a resync: it is done when there are none.
+uint32_t dp_client_n_resync(const struct dp_client *dp);
 // False while so many requests wait that only those of commands should be added.
 bool dp_client_has_room(const struct dp_client *dp);
 // True while a dataplane is running and says so.

@@ -104,7 +104,7 @@ static void step_strays(struct control *ctl) {
 static void step_last_acks(struct control *ctl) {
 	struct resync *rs = &ctl->resync;
 
-	if (dp_client_n_background(ctl->dp) > 0)
+	if (dp_client_n_resync(ctl->dp) > 0)
 		return;
 	rs->phase = RESYNC_IDLE;
 	rs->done_once = true;

@@ -101,6 +101,7 @@ struct session_retired {
 	uint8_t leg;
 	uint8_t waiting; // bit per flow whose delete is not acknowledged
 	bool submitted; // the deletes are on their way
+	bool resync; // by a resync
 };
 
 enum session_state {

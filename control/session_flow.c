@@ -60,8 +60,8 @@ static void describe_flow(const struct control *ctl, const struct session *s, un
 	}
 }
 
-static int tell_leg(struct control *ctl, struct session *s, unsigned int leg, struct job *job,
-	bool background) {
+static int tell_leg(
+	struct control *ctl, struct session *s, unsigned int leg, struct job *job, bool resync) {
 	int first_error = 0;
 
 	if (s->leg[leg].pair.uid == 0)
@@ -71,7 +71,8 @@ static int tell_leg(struct control *ctl, struct session *s, unsigned int leg, st
 		int ret;
 
 		describe_flow(ctl, s, leg, flow, &req);
-		req.background = background;
+		req.background = resync;
+		req.resync = resync;
 		ret = dp_client_submit(ctl->dp, &req, job);
 		if (ret < 0 && first_error == 0)
 			first_error = ret;
@@ -93,6 +94,7 @@ static int delete_flow(struct control *ctl, const struct session *s,
 		.local = flow_local(&r->pair, flow),
 		.peer = {.addr = DP_NO_ADDR},
 		.background = job == NULL,
+		.resync = r->resync,
 	};
 
 	return dp_client_submit(ctl->dp, &req, job);
@@ -131,9 +133,9 @@ int session_tell_retired(struct control *ctl, struct session *s, struct job *job
 	return first_error;
 }
 
-static int tell_all(struct control *ctl, struct session *s, struct job *job, bool background) {
-	int caller = tell_leg(ctl, s, SESSION_CALLER, job, background);
-	int callee = tell_leg(ctl, s, SESSION_CALLEE, job, background);
+static int tell_all(struct control *ctl, struct session *s, struct job *job, bool resync) {
+	int caller = tell_leg(ctl, s, SESSION_CALLER, job, resync);
+	int callee = tell_leg(ctl, s, SESSION_CALLEE, job, resync);
 
 	return callee < 0 ? callee : caller;
 }
@@ -146,7 +148,8 @@ int session_tell_again(struct control *ctl, struct session *s) {
 	int ret = tell_all(ctl, s, NULL, true);
 
 	for (struct session_retired *r = s->retired; r; r = r->next)
-		r->submitted = false;
+		*r = (struct session_retired){
+			.next = r->next, .pair = r->pair, .leg = r->leg, .resync = true};
 	session_tell_retired(ctl, s, NULL);
 	return ret;
 }

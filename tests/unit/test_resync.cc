@@ -171,6 +171,24 @@ TEST_F(ResyncTest, CursorStepsOffASessionThatIsFreed) {
 	EXPECT_EQ(dp.n_installed(), 4U); // those of a are strays
 }
 
+TEST_F(ResyncTest, ExpiryDoesNotKeepAResyncFromBeingDone) {
+	new_call("a");
+	new_call("b");
+	settle();
+	resync_start(&ctl);
+	for (int i = 0; i < 3; i++)
+		control_poll(&ctl, now);
+	ASSERT_EQ(ctl.resync.phase, RESYNC_LAST_ACKS);
+	control_poll(&ctl, now);
+	EXPECT_TRUE(resync_running(&ctl.resync)); // nothing is answered yet
+	dp_client_push(ctl.dp);
+	session_end(&ctl, session("a"), nullptr);
+	dp.serve(now);
+	control_poll(&ctl, now);
+	EXPECT_GT(dp_client_n_background(ctl.dp), 0U);
+	EXPECT_FALSE(resync_running(&ctl.resync));
+}
+
 TEST_F(ResyncTest, CommandThatWaitedIsAnsweredByTheNextDataplane) {
 	kill_dataplane(false);
 	struct job *job = execute("U c 198.18.0.50 4000 ft");
