@@ -342,10 +342,13 @@ bool control_empty(const struct control *ctl) {
 static void on_acked(void *arg, const struct dp_request *req, uint16_t status) {
 	struct control *ctl = (struct control *)arg;
 
-	// A delete that is refused names nothing that could still be used.
-	(void)status;
-	if (req->op == RR_REQUEST_FLOW_DEL)
-		session_flow_deleted(ctl, req);
+	if (req->op != RR_REQUEST_FLOW_DEL)
+		return;
+	// Another worker owns the flow: it is found as a stray, and its owner is told. Every other
+	// refusal names nothing that could still be used.
+	if (status == RR_REPLY_BAD_WORKER)
+		resync_find_strays(ctl);
+	session_flow_deleted(ctl, req);
 }
 
 static void on_event(void *arg, struct dp_local local, const struct rr_event *event) {

@@ -27,6 +27,20 @@ void resync_start(struct control *ctl) {
 	rr_info("resync", "started sessions=%zu", session_index_count(&ctl->index));
 }
 
+void resync_find_strays(struct control *ctl) {
+	struct resync *rs = &ctl->resync;
+
+	if (rs->phase == RESYNC_SESSIONS)
+		return;
+	if (rs->phase == RESYNC_IDLE) {
+		rs->n_sessions = 0;
+		rs->n_strays = 0;
+		rs->start_ns = ctl->now_ns;
+	}
+	rs->phase = RESYNC_STRAYS;
+	rs->slot = 0;
+}
+
 void resync_session_gone(struct control *ctl, const struct session *s) {
 	if (ctl->resync.cursor == s)
 		ctl->resync.cursor = session_index_next(s);

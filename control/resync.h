@@ -38,6 +38,8 @@ struct resync {
 };
 
 void resync_start(struct control *ctl);
+// Search the flow table alone, from its begin; a resync under way does that anyhow.
+void resync_find_strays(struct control *ctl);
 void resync_step(struct control *ctl);
 bool resync_running(const struct resync *rs);
 

@@ -189,6 +189,21 @@ TEST_F(ResyncTest, ExpiryDoesNotKeepAResyncFromBeingDone) {
 	EXPECT_FALSE(resync_running(&ctl.resync));
 }
 
+TEST_F(ResyncTest, DeleteThatTheWrongWorkerRefusedIsSentToTheOwner) {
+	new_call();
+	settle();
+	dp.status = RR_REPLY_BAD_WORKER;
+	struct job *job = execute("D c ft");
+
+	turn();
+	dp.status = RR_REPLY_OK;
+	EXPECT_TRUE(replied(job));
+	EXPECT_EQ(dp.n_installed(), 4U);
+	settle();
+	EXPECT_EQ(dp.n_installed(), 0U);
+	EXPECT_FALSE(resync_running(&ctl.resync));
+}
+
 TEST_F(ResyncTest, CommandThatWaitedIsAnsweredByTheNextDataplane) {
 	kill_dataplane(false);
 	struct job *job = execute("U c 198.18.0.50 4000 ft");
