@@ -224,8 +224,12 @@ static void rest_remove(struct addr_ports *a, uint32_t pair) {
 		set_remove(&a->by_port->resting, pair);
 }
 
+static uint32_t rested_ms(const struct pair *p, uint64_t now_ns) {
+	return (milliseconds(now_ns) - p->released_ms) & TIME_MASK;
+}
+
 static bool has_rested(const struct port_alloc *pa, const struct pair *p, uint64_t now_ns) {
-	return ((milliseconds(now_ns) - p->released_ms) & TIME_MASK) >= pa->rest_ms;
+	return rested_ms(p, now_ns) >= pa->rest_ms;
 }
 
 static void mature(const struct port_alloc *pa, struct addr_ports *a, uint64_t now_ns) {
@@ -298,6 +302,21 @@ int port_alloc_take(
 	take(pa, a, (uint32_t)pair);
 	*port = (uint16_t)(pa->port_min + 2 * (uint32_t)pair);
 	return 0;
+}
+
+bool port_alloc_has_free(struct port_alloc *pa, uint32_t addr, uint64_t now_ns) {
+	if (addr >= pa->n_addrs)
+		return false;
+	mature(pa, &pa->addr[addr], now_ns);
+	return pa->addr[addr].stats.n_free > 0;
+}
+
+int64_t port_alloc_longest_rest_ms(const struct port_alloc *pa, uint32_t addr, uint64_t now_ns) {
+	const struct addr_ports *a = &pa->addr[addr];
+
+	if (addr >= pa->n_addrs || a->rest_head == NO_PAIR)
+		return -1;
+	return rested_ms(&a->pair[a->rest_head], now_ns);
 }
 
 // Index of a pair by its port, or -ERANGE.

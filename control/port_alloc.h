@@ -50,6 +50,11 @@ void port_alloc_free(struct port_alloc *pa);
 int port_alloc_take(
 	struct port_alloc *pa, uint32_t addr, uint32_t worker, uint64_t now_ns, uint16_t *port);
 
+// Whether that would give a pair that has rested.
+bool port_alloc_has_free(struct port_alloc *pa, uint32_t addr, uint64_t now_ns);
+// For how long the pair has rested that did so longest; -1 when none rests.
+int64_t port_alloc_longest_rest_ms(const struct port_alloc *pa, uint32_t addr, uint64_t now_ns);
+
 // Take a known pair, free or resting. Returns 0, -EBUSY when taken, -ERANGE when out of range or
 // odd.
 int port_alloc_take_specific(struct port_alloc *pa, uint32_t addr, uint16_t port);

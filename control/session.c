@@ -168,23 +168,39 @@ err_free:
 	return ret;
 }
 
-// A pair from anywhere in the pool, so that its addresses fill evenly.
+// The address to take a pair from: one that has a free pair, from anywhere in the pool so that its
+// addresses fill evenly. Where none has, the one whose resting pairs have rested longest.
+static uint32_t choose_addr(const struct control *ctl, uint32_t first, uint32_t n) {
+	uint32_t chosen = first;
+	int64_t longest_ms = -1;
+
+	for (uint32_t i = 0; i < n; i++) {
+		uint32_t addr = first + (ctl->spread + i) % n;
+		int64_t rest_ms;
+
+		if (port_alloc_has_free(ctl->ports, addr, ctl->now_ns))
+			return addr;
+		rest_ms = port_alloc_longest_rest_ms(ctl->ports, addr, ctl->now_ns);
+		if (rest_ms > longest_ms) {
+			longest_ms = rest_ms;
+			chosen = addr;
+		}
+	}
+	return chosen;
+}
+
 static int take_from_pool(struct control *ctl, const struct session_local *local, uint32_t worker,
 	struct session_pair *pair) {
 	uint32_t first, n;
-	int ret = -EADDRNOTAVAIL;
+	int ret;
 
 	realm_pool(ctl->cfg, local, &first, &n);
-	for (uint32_t i = 0; i < n; i++) {
-		uint32_t addr = first + (ctl->spread + i) % n;
-
-		ret = port_alloc_take(ctl->ports, addr, worker, ctl->now_ns, &pair->port);
-		if (ret < 0)
-			continue;
-		pair->addr = (uint16_t)addr;
+	if (n == 0)
+		return -EADDRNOTAVAIL;
+	pair->addr = (uint16_t)choose_addr(ctl, first, n);
+	ret = port_alloc_take(ctl->ports, pair->addr, worker, ctl->now_ns, &pair->port);
+	if (ret == 0)
 		ctl->spread++;
-		return 0;
-	}
 	return ret;
 }
 

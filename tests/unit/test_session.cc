@@ -22,6 +22,68 @@ class SessionTest : public ControlTest {
 	}
 };
 
+// ---- ports of a pool
+
+class PoolTest : public SessionTest {
+      protected:
+	uint32_t first = 0; // of the two addresses of lab1
+
+	void drain_pool() {
+		uint16_t port;
+
+		first = cfg.realm[1].ipv4.first_addr;
+		for (uint32_t addr = first; addr < first + 2; addr++) {
+			while (port_alloc_has_free(ctl.ports, addr, now))
+				ASSERT_EQ(port_alloc_take(ctl.ports, addr, 0, now, &port), 0);
+		}
+	}
+	void release(uint32_t i, uint16_t port) {
+		ASSERT_EQ(port_alloc_release(ctl.ports, first + i, port, now), 0);
+	}
+	std::string new_call(const std::string &id) {
+		return command("Ul{lab1} " + id + " 198.18.1.50 4000 ft");
+	}
+	uint64_t n_early(uint32_t i) {
+		struct port_alloc_stats st = {};
+
+		EXPECT_EQ(port_alloc_get_stats(ctl.ports, first + i, &st), 0);
+		return st.n_taken_early;
+	}
+};
+
+TEST_F(PoolTest, FreePairOfAnyAddressGoesBeforeARestingOne) {
+	drain_pool();
+	for (uint16_t port : {20000, 20010, 20020})
+		release(0, port);
+	for (uint16_t port : {20030, 20040, 20050})
+		release(1, port);
+	now += cfg.port_rest_ms * UINT64_C(1000000);
+	for (uint16_t port : {20002, 20012, 20022})
+		release(0, port);
+	// Six pairs have rested; three of the first address have just begun to.
+	for (const char *id : {"a", "b", "c", "d", "e", "f"})
+		EXPECT_NE(new_call(id)[0], 'E');
+	EXPECT_EQ(n_early(0) + n_early(1), 0U);
+	EXPECT_EQ(new_call("g"), "20002 198.18.1.1");
+	EXPECT_EQ(n_early(0), 1U);
+}
+
+TEST_F(PoolTest, WithoutAFreePairTheOneThatRestedLongestGoes) {
+	drain_pool();
+	release(1, 20040);
+	now += 1000000;
+	release(0, 20000);
+	now += 1000000;
+	release(1, 20050);
+	now += 1000000;
+	release(0, 20010);
+	EXPECT_EQ(new_call("a"), "20040 198.18.1.2");
+	EXPECT_EQ(new_call("b"), "20000 198.18.1.1");
+	EXPECT_EQ(new_call("c"), "20050 198.18.1.2");
+	EXPECT_EQ(new_call("d"), "20010 198.18.1.1");
+	EXPECT_EQ(new_call("e")[0], 'E');
+}
+
 // ---- 7.1: tags of U, L, Q
 // ------------------------------------------------------------------------
 
