@@ -41,7 +41,7 @@ RRCTL_SRC := rrctl.c rrctl_out.c rrctl_region.c rrctl_store.c rrctl_status.c rrc
 	rrctl_stats.c rrctl_flow.c rrctl_session.c rrctl_config.c
 
 # Unit tests: a name here is tests/unit/test_NAME.cc; test_NAME_OBJ names what it links.
-UNIT_TESTS := counters endpoint log config rrctl ring region arp nd mld icmp steering neighbour rtpp_lex rtpp_parse rtpp_reply port_alloc retrans listener session session_change commands realm_select store expiry resync dp_client
+UNIT_TESTS := counters endpoint log config rrctl ring region arp nd mld icmp steering neighbour rtpp_lex rtpp_parse rtpp_reply port_alloc retrans listener session session_change no_memory commands realm_select store expiry resync dp_client
 UNIT_TESTS += learn parse flow_table flow_read rtp_stats relay rewrite command
 STRESS_TESTS := ring region flow
 FUZZ_TARGETS := rtpp parse rtp dp_msg
@@ -122,6 +122,8 @@ test_dp_client_OBJ = $(CORE_OBJ)
 test_dp_client_LIBS = $(CORE_LIBS)
 test_resync_OBJ = $(CORE_OBJ)
 test_resync_LIBS = $(CORE_LIBS)
+test_no_memory_OBJ = $(CORE_OBJ)
+test_no_memory_LIBS = $(CORE_LIBS) -Wl,--wrap=malloc
 test_session_change_OBJ = $(CORE_OBJ)
 test_session_change_LIBS = $(CORE_LIBS)
 stress_ring_OBJ := common/ring.o

@@ -44,8 +44,10 @@ enum rtpp_error cmd_update(struct exec *x) {
 		error = media_new_session(x, &s);
 	if (error == RTPP_OK)
 		error = set_notify(x, s);
-	if (error != RTPP_OK)
+	if (error != RTPP_OK) {
+		x->job->failed = true;
 		return error;
+	}
 	set_strength(x, s, selected);
 	shown = media_shown_addr(x->ctl->cfg, &s->leg[selected]);
 	rtpp_reply_port(x->reply, s->leg[selected].pair.port, &shown);

@@ -77,7 +77,8 @@ bool command_fail(struct control *ctl, struct job *job) {
 	is_new = job->change->is_new;
 	session_change_undo(ctl, job->change);
 	job->change = NULL;
-	reply_error(ctl, job, is_new);
+	if (!job->error) // else it says already what was wrong
+		reply_error(ctl, job, is_new);
 	return true;
 }
 

@@ -52,7 +52,8 @@ enum rtpp_error exec_open_change(struct exec *x, struct session *s, bool is_new)
 bool command_fail(struct control *ctl, struct job *job);
 // The store did not take its effect: say so in its reply.
 void command_not_saved(struct job *job);
-// The dataplane went along. Returns false when the reply had to be made an error, because an earlier change failed.
+// The dataplane went along. Returns false when the reply had to be made an error, because an
+// earlier change failed.
 bool command_succeed(struct control *ctl, struct job *job);
 
 // Delete by tags; protocol reference 7.3. Returns false when no session matched.

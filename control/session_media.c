@@ -87,9 +87,13 @@ enum rtpp_error media_apply(
 	exec_changes(x);
 	session_touch(x->ctl, s);
 	error = set_party(x, s, party, media);
+	if (error != RTPP_OK) {
+		x->job->failed = true;
+		return error;
+	}
 	session_refresh(x->ctl, s);
 	tell(x, s, party, ports_changed);
-	return error;
+	return RTPP_OK;
 }
 
 static enum rtpp_error check_new(struct exec *x) {
@@ -132,10 +136,13 @@ enum rtpp_error media_new_session(struct exec *x, struct session **out) {
 	(*out)->leg[SESSION_CALLEE].asymmetric =
 		is_asymmetric(x->ctl->cfg, &(struct rtpp_media){.asymmetric = -1});
 	error = exec_open_change(x, *out, true);
-	if (error == RTPP_OK)
-		error = set_party(x, *out, SESSION_CALLER, media);
+	if (error != RTPP_OK) {
+		session_revoke(x->ctl, *out);
+		return error;
+	}
+	error = set_party(x, *out, SESSION_CALLER, media);
 	if (error != RTPP_OK)
-		session_end(x->ctl, *out, NULL);
+		x->job->failed = true;
 	else
 		tell(x, *out, SESSION_CALLEE, false);
 	return error;

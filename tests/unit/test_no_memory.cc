@@ -1,0 +1,92 @@
+// SPDX-License-Identifier: BSD-2-Clause
+// Control without memory: a command that is answered with an error has changed nothing.
+//
+// The linker leads every malloc of control through here.
+#include "control_fixture.h"
+
+extern "C" {
+void *__real_malloc(size_t size);
+void *__wrap_malloc(size_t size);
+}
+
+namespace {
+
+int n_left = -1; // until the one that fails; below zero none does
+bool all_fail;
+
+} // namespace
+
+void *__wrap_malloc(size_t size) {
+	if (all_fail || (n_left >= 0 && n_left-- == 0))
+		return nullptr;
+	return __real_malloc(size);
+}
+
+using namespace ctltest;
+
+namespace {
+
+class NoMemoryTest : public ControlTest {
+      protected:
+	void TearDown() override {
+		n_left = -1;
+		all_fail = false;
+		ControlTest::TearDown();
+	}
+	// The reply of a command whose n-th allocation fails.
+	std::string without(int n, const std::string &text) {
+		n_left = n;
+		struct job *job = execute(text);
+
+		n_left = -1;
+		settle();
+		EXPECT_TRUE(replied(job)) << text;
+		return replied(job) ? reply_of(job) : "";
+	}
+	std::string state() {
+		const struct session *s = session("c");
+		std::string text;
+
+		for (const struct session_leg &leg : s->leg)
+			text += std::to_string(leg.pair.uid) + " " +
+				std::to_string(leg.signalled.addr[3]) + " " +
+				std::to_string(leg.asymmetric) + " ";
+		for (unsigned int i = 0; i < SESSION_N_TEXTS; i++)
+			text += "'" + text_of(session_text(s, (enum session_text)i)) + "' ";
+		return text;
+	}
+};
+
+TEST_F(NoMemoryTest, RefusedUpdateLeavesTheCallAsItWas) {
+	command("Uc0 c 198.18.0.50 4000 ft");
+	command("L c 198.18.0.60 5000 ft tt");
+	settle();
+	std::string before = state();
+	int n = 0;
+
+	while (without(n, "Uac18 c 198.18.0.51 4100 ft tcp:127.0.0.1:9 tag") == "E81") {
+		EXPECT_EQ(state(), before) << n;
+		EXPECT_EQ(session("c")->changes, nullptr) << n;
+		ASSERT_LT(++n, 100);
+	}
+	EXPECT_GE(n, 2);
+	EXPECT_NE(state(), before);
+}
+
+TEST_F(NoMemoryTest, RefusedNewCallLeavesNothing) {
+	int n = 0;
+
+	command("U other 198.18.0.50 4000 ft");
+	settle();
+	while (without(n, "Uac18 c 198.18.0.51 4100 ft tcp:127.0.0.1:9 tag")[0] == 'E') {
+		EXPECT_EQ(session_index_count(&ctl.index), 1U) << n;
+		EXPECT_EQ(dp.n_installed(), 2U) << n;
+		EXPECT_EQ(ctl.stats.counter[STATS_nsess_created], 1U) << n;
+		EXPECT_EQ(ctl.stats.counter[STATS_nsess_destroyed], 0U) << n;
+		ASSERT_LT(++n, 100);
+	}
+	EXPECT_GE(n, 3);
+	EXPECT_EQ(session_index_count(&ctl.index), 2U);
+}
+
+} // namespace
