@@ -20,6 +20,7 @@
 #define WINDOW (RR_REQUEST_RING_SLOTS + RR_REPLY_RING_SLOTS)
 #define MAX_QUEUED 131072
 #define POLL_BATCH 4096
+#define NO_GENERATION UINT64_MAX
 
 RR_STATIC_ASSERT((WINDOW & (WINDOW - 1)) == 0, "numbers are masked");
 
@@ -278,14 +279,18 @@ static int submit_barriers(struct dp_client *dp) {
 static void restart_lanes(struct dp_client *dp, struct pending *kept) {
 	struct pending *next;
 
-	if (submit_barriers(dp) < 0)
+	int ret = submit_barriers(dp);
+
+	if (ret < 0)
 		rr_err("dp_client", "no memory for barriers");
 	for (struct pending *p = kept; p; p = next) {
 		next = p->next;
 		lane_append(lane_of_port(dp, p->req.owner_port), p);
 	}
-	dp->generation =
-		rr_load_acquire(&dp->region.header->dp_generation); // pairs with dp's start
+	// Without barriers this generation is not followed yet; the next watch tries again.
+	dp->generation = NO_GENERATION;
+	if (ret == 0) // pairs with the release of the dataplane that raised it
+		dp->generation = rr_load_acquire(&dp->region.header->dp_generation);
 	count(dp, DP_C_generations);
 }
 
@@ -419,8 +424,10 @@ static int queue(struct dp_client *dp, struct lane *lane, const struct dp_reques
 		return -ENOBUFS;
 	}
 	p = pending_new(dp);
-	if (!p)
+	if (!p) {
+		dp->overflow = true;
 		return -ENOMEM;
+	}
 	p->req = *req;
 	p->stray_slot = stray_slot;
 	if (req->background)
@@ -431,6 +438,7 @@ static int queue(struct dp_client *dp, struct lane *lane, const struct dp_reques
 		p->wait = wait_of(dp, job);
 		if (!p->wait) {
 			pending_free(dp, p);
+			dp->overflow = true;
 			return -ENOMEM;
 		}
 		p->wait->n_pending++;

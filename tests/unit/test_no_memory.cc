@@ -73,6 +73,39 @@ TEST_F(NoMemoryTest, RefusedUpdateLeavesTheCallAsItWas) {
 	EXPECT_NE(state(), before);
 }
 
+// What could not be queued is brought over by a resync.
+TEST_F(NoMemoryTest, RequestThatWasNotQueuedIsMadeUpFor) {
+	command("U c 198.18.0.50 4000 ft");
+	settle();
+	dp_client_take_overflow(ctl.dp);
+	all_fail = true;
+	for (int i = 0; i < 1000; i++) // the free list comes to its end
+		session_tell(&ctl, session("c"), nullptr);
+	all_fail = false;
+	EXPECT_TRUE(dp_client_take_overflow(ctl.dp));
+}
+
+TEST_F(NoMemoryTest, BarriersAreSentWhenThereIsMemory) {
+	char path[RR_PATH_LEN + 64];
+
+	close();
+	dp.stop();
+	rr_region_path(&cfg, path, sizeof(path));
+	ASSERT_EQ(unlink(path), 0);
+	open();
+	dp.start(&cfg, now);
+	now += SECOND;
+	all_fail = true;
+	dp_client_watch(ctl.dp, now);
+	all_fail = false;
+	ASSERT_NE(dp_client_region(ctl.dp), nullptr);
+	EXPECT_FALSE(dp_client_settled(ctl.dp));
+	settle();
+	settle();
+	EXPECT_TRUE(dp_client_settled(ctl.dp));
+	EXPECT_TRUE(control_settled(&ctl));
+}
+
 TEST_F(NoMemoryTest, RefusedNewCallLeavesNothing) {
 	int n = 0;
 
