@@ -50,6 +50,9 @@ class Load:
         self.counters = dict.fromkeys(COUNTERS, 0)
         self.stats = {}
         self.is_random = False
+        # Under `compat` a packet from the old address that is late takes the leg back for good, so
+        # the random load moves nobody there.
+        self.may_move = True
         self.loop.every_turn += [self.controller.tick, self._tick]
 
     def _tick(self):
@@ -241,7 +244,7 @@ class Load:
             self._tell_port(call, call.offer(call.callee), call.caller, lambda done: None)
         elif roll < 0.8:
             self.say_again(call, call.caller, "U")
-        elif roll < 0.9:
+        elif roll < 0.9 and self.may_move:
             self.move(call, call.caller, "U")
         else:
             self.delete(call, tags=call.from_tag)
@@ -256,7 +259,7 @@ class Load:
             self.say_again(call, party, verb)
         elif roll < 0.4:
             self.query(call)
-        elif roll < 0.65:
+        elif roll < 0.65 and self.may_move:
             self.move(call, party, verb)
         elif roll < 0.85:
             self.new_port(call, party, verb)
@@ -315,7 +318,15 @@ class Load:
             return [f"{d} from {mark}, newest that arrived {d.arrived - 1}"
                     for d, mark in marks if d.arrived <= mark]
 
-        self.loop.until(lambda: not silent(), lambda: "not relayed: " + "; ".join(silent()), 20)
+        self.loop.until(lambda: not silent(), lambda: "not relayed: " + "; ".join(silent()) +
+                        self._describe(d.call for d, mark in marks if d.arrived <= mark), 20)
+
+    def _describe(self, calls):
+        """What the dataplane has of some calls, to be read after a failure."""
+        ports = {(host, port + i) for call in calls for i in (0, 1)
+                 for host, port in self.model.sessions[call.call_id].local}
+        flows = self.relay.flow_details()
+        return "".join(f"\n{flows.get(local, f'{local} missing')}" for local in sorted(ports))
 
     def check_everything(self):
         """The relay is what the model says. No command is under way."""

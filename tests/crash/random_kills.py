@@ -34,16 +34,18 @@ WEIGHTS = (5, 5, 2)
 
 class RandomKillsTest(unittest.TestCase):
     def setUp(self):
-        print(f"SEED={SEED} KILLS={KILLS}", flush=True)
         self.rng = random.Random(SEED)
+        learning = LEARNING or self.rng.choice(("safe", "compat"))
+        workers = WORKERS or self.rng.choice("12")
+        print(f"SEED={SEED} KILLS={KILLS} LEARNING={learning} WORKERS={workers}", flush=True)
         self.relay = Relay("crash-random")
         self.addCleanup(self.relay.down)
         self.relay.up("--ports", "20000-20499", "--media-ttl", "3600",
-                      "--learning", LEARNING or self.rng.choice(("safe", "compat")),
-                      "--workers", WORKERS or self.rng.choice("12"))
+                      "--learning", learning, "--workers", workers)
         for role in ("dataplane", "control"):
             self.relay.start(role)
         self.load = Load(self.relay, self.rng)
+        self.load.may_move = learning == "safe"
         self.n_kills = 0
 
     def kill(self, victims):

@@ -211,13 +211,16 @@ class Relay:
     def dataplane_is_gone(self):
         return "dataplane" not in self.process
 
-    def flows(self):
-        """{(host, port): state} of every flow that is installed."""
+    def flow_details(self):
+        """{(host, port): flow} of every flow that is installed."""
         flows = {}
         for flow in self.rrctl("flow", "show")["flows"]:
             host, _, port = flow["local"].rpartition(":")
-            flows[host.strip("[]"), int(port)] = flow["state"]
+            flows[host.strip("[]"), int(port)] = flow
         return flows
+
+    def flows(self):
+        return {local: flow["state"] for local, flow in self.flow_details().items()}
 
     def counters(self):
         """The dataplane's counters that only grow."""
