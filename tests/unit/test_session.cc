@@ -53,9 +53,8 @@ class PoolTest : public SessionTest {
 
 TEST_F(PoolTest, FreePairOfAnyAddressGoesBeforeARestingOne) {
 	drain_pool();
-	for (uint16_t port : {20000, 20010, 20020})
-		release(0, port);
-	for (uint16_t port : {20030, 20040, 20050})
+	release(0, 20000);
+	for (uint16_t port : {20010, 20020, 20030, 20040, 20050})
 		release(1, port);
 	now += cfg.port_rest_ms * UINT64_C(1000000);
 	for (uint16_t port : {20002, 20012, 20022})
@@ -72,14 +71,14 @@ TEST_F(PoolTest, WithoutAFreePairTheOneThatRestedLongestGoes) {
 	drain_pool();
 	release(1, 20040);
 	now += 1000000;
-	release(0, 20000);
-	now += 1000000;
 	release(1, 20050);
+	now += 1000000;
+	release(0, 20000);
 	now += 1000000;
 	release(0, 20010);
 	EXPECT_EQ(new_call("a"), "20040 198.18.1.2");
-	EXPECT_EQ(new_call("b"), "20000 198.18.1.1");
-	EXPECT_EQ(new_call("c"), "20050 198.18.1.2");
+	EXPECT_EQ(new_call("b"), "20050 198.18.1.2");
+	EXPECT_EQ(new_call("c"), "20000 198.18.1.1");
 	EXPECT_EQ(new_call("d"), "20010 198.18.1.1");
 	EXPECT_EQ(new_call("e")[0], 'E');
 }
