@@ -152,7 +152,7 @@ class CrashPointsTest(unittest.TestCase):
         self.forget_deaths()
 
     def forget_deaths(self):
-        """The supervisor pauses before it starts a worker that has died often; a new one does not."""
+        """The supervisor waits before it starts a worker that died often; a new one does not."""
         deaths = self.relay.n_worker_deaths
         if deaths >= self.forgotten_deaths + DEATHS_IN_A_ROW:
             type(self).forgotten_deaths = deaths
