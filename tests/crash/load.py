@@ -339,6 +339,7 @@ class Load:
         self.settle()
         self.check_counters()
         self._check_created()
+        self._check_commands()
         self._check_relayed_counts()
 
     def _check_sessions(self):
@@ -378,6 +379,14 @@ class Load:
                         f"{model.n_destroyed} ended, {spare} failed")
         if got["nsess_timeout"] or got["nsess_complete"] < model.n_complete:
             raise Fault(f"G says {got}, the model: {model.n_complete} complete, none timed out")
+
+    def _check_commands(self):
+        """None was forgotten; none was run again but what arrived again."""
+        sent = self.controller.n_commands
+        again = self.controller.n_retransmits + self.controller.n_repeats
+        got = self.counters["ncmds_rcvd"]
+        if not sent <= got <= sent + again:
+            raise Fault(f"G says {got} commands, {sent} were sent and {again} sent again")
 
     def _check_relayed_counts(self):
         """Q knows of every packet that arrived, but for those of a burst that died uncounted."""
