@@ -124,8 +124,14 @@ class Party:
         if self.relay is None:
             self.relay = local
         elif local != self.relay:
-            self.former = self.relay, [d.next_index for d in self.call.towards(self)]
+            self.former = self.relay, None
             self.relay = local
+            self.leave_former()
+
+    def leave_former(self):
+        """What is sent from now on comes from the new address."""
+        if self.former is not None:
+            self.former = self.former[0], [d.next_index for d in self.call.towards(self)]
 
     def send(self, kind):
         if self.relay is not None:
@@ -165,9 +171,10 @@ class Party:
             return
         if self.former is not None:
             (host, port), until = self.former
-            if source[:2] == (host, port + kind) and index < until[kind]:
+            if source[:2] == (host, port + kind) and (self.call.in_trouble or index < until[kind]):
                 return
-        raise MediaFault(f"{direction}: came from {source[:2]}, the relay said {self.relay}")
+        raise MediaFault(f"{direction}: {index} came from {source[:2]}, the relay said "
+                         f"{self.relay}, before that {self.former}")
 
 
 class Call:
@@ -176,6 +183,7 @@ class Call:
     def __init__(self, loop, number, call_id, ends):
         self.loop, self.number, self.call_id = loop, number, call_id
         self.busy = False
+        self.in_trouble = False  # a dataplane that comes back has its old flows until it is told
         self.is_quiet = False  # nothing that disturbs its media is ever done to it
         self.caller = Party(self, 0, *ends[0])
         self.callee = Party(self, 1, *ends[1])
@@ -197,6 +205,11 @@ class Call:
     def excuse(self):
         for direction in self.directions:
             direction.excuse()
+
+    def leave_trouble(self):
+        self.in_trouble = False
+        for party in self.parties:
+            party.leave_former()
 
     def tick(self, now):
         if now < self.next_s:

@@ -71,6 +71,7 @@ class Load:
         self.trouble = True
         self.n_troubles += 1
         for call in self.calls.values():
+            call.in_trouble = True
             call.excuse()
 
     def leave_trouble(self):
@@ -81,6 +82,8 @@ class Load:
             self._prove(proved)
             self.loop.until(lambda: not self.n_busy_proof, "no outcome")
         self.trouble = False
+        for call in self.calls.values():
+            call.leave_trouble()
 
     def _prove(self, proved):
         """A call is made and deleted; it fails while control does not see the dataplane."""
@@ -137,6 +140,7 @@ class Load:
         number = self.n_calls_made
         ends = [self.rng.choice(self.hosts[party]) for party in ("CALLER", "CALLEE")]
         call = Call(self.loop, number, f"c{number}.{self.controller.prefix[:8]}", ends)
+        call.in_trouble = self.trouble
         self.calls[number] = call
         return call
 
