@@ -15,11 +15,13 @@ enum rtpp_error cmd_info(struct exec *x) {
 	uint64_t n_active = n[STATS_nsess_created] - n[STATS_nsess_destroyed];
 
 	read_region(x);
+	stats_look_for_unsettled(x->ctl);
 	rtpp_reply_printf(x->reply,
 		"sessions created: %llu\nactive sessions: %llu\nactive streams: %llu\n"
 		"packets received: %llu\npackets transmitted: %llu",
-		(unsigned long long)n[STATS_nsess_created], (unsigned long long)n_active,
-		(unsigned long long)(2 * n_active), (unsigned long long)n[STATS_npkts_rcvd],
+		(unsigned long long)stats_settled(&x->ctl->stats, STATS_nsess_created),
+		(unsigned long long)n_active, (unsigned long long)(2 * n_active),
+		(unsigned long long)n[STATS_npkts_rcvd],
 		(unsigned long long)(n[STATS_npkts_relayed] + n[STATS_npkts_played]));
 	// rtpproxy computes no load either (protocol reference 18.10).
 	if (x->cmd->load)

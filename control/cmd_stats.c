@@ -8,6 +8,7 @@ static void read_sources(struct exec *x) {
 	if (region)
 		stats_read_region(&x->ctl->stats, region);
 	stats_collect(x->ctl);
+	stats_look_for_unsettled(x->ctl);
 }
 
 enum rtpp_error cmd_stats(struct exec *x) {

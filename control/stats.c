@@ -12,6 +12,7 @@
 #include "listener.h"
 #include "port_alloc.h"
 #include "retrans.h"
+#include "session_change.h"
 #include "session_flow.h"
 #include "session_record.h"
 #include "shm_region.h"
@@ -180,6 +181,32 @@ void stats_session_over(struct control *ctl, const struct session *s) {
 	count_silence(st, n_rtcp, STATS_nsess_nortcp, STATS_nsess_owrtcp);
 }
 
+// ---- what a command under way may take back
+
+static bool completes(const struct session_change *change) {
+	bool after = change->sealed ? change->after.was_complete : change->session->was_complete;
+
+	return after && !change->before.was_complete;
+}
+
+static void count_unsettled(struct stats *st, const struct job_list *jobs) {
+	for (const struct job *job = jobs->first; job; job = job->next) {
+		if (!job->change || job->change->state != CHANGE_OPEN)
+			continue;
+		st->unsettled[STATS_nsess_created] += job->change->is_new;
+		st->unsettled[STATS_nsess_complete] += completes(job->change);
+	}
+}
+
+void stats_look_for_unsettled(struct control *ctl) {
+	struct stats *st = &ctl->stats;
+
+	memset(st->unsettled, 0, sizeof(st->unsettled));
+	count_unsettled(st, &ctl->turn);
+	count_unsettled(st, &ctl->waiting);
+	count_unsettled(st, &ctl->held);
+}
+
 // ---- `G`
 // -----------------------------------------------------------------------------------------
 
@@ -195,6 +222,7 @@ int stats_format(const struct stats *st, struct slice name, char *buf, size_t si
 		return snprintf(buf, size, "%f", st->pps_in);
 	for (unsigned int i = 0; i < STATS_N; i++)
 		if (table[i].kind == RR_CONTROL_G && named(name, table[i].name))
-			return snprintf(buf, size, "%llu", (unsigned long long)st->counter[i]);
+			return snprintf(buf, size, "%llu",
+				(unsigned long long)stats_settled(st, (enum stats_counter)i));
 	return -ENOENT;
 }

@@ -30,6 +30,7 @@ enum stats_counter {
 struct stats {
 	uint64_t counter[STATS_N];
 	uint64_t base[STATS_N]; // counted by earlier processes
+	uint64_t unsettled[STATS_N]; // of counter, what an unacknowledged command may yet take back
 	double pps_in;
 	uint64_t pps_rcvd; // npkts_rcvd at the last second
 	uint64_t pps_ns;
@@ -51,6 +52,10 @@ void stats_save(const struct stats *st, struct rr_store_meta *meta);
 // Bring in what the parts of control count for themselves.
 void stats_collect(struct control *ctl);
 
+// Look through the commands under way for what they counted and may take back, so that what is
+// shown never goes back. Before a value is shown.
+void stats_look_for_unsettled(struct control *ctl);
+
 // Bring the dataplane's totals in. Costs a few cache lines a worker.
 void stats_read_region(struct stats *st, const struct rr_region *region);
 // Once a second: pps_in.
@@ -58,6 +63,11 @@ void stats_tick(struct stats *st, uint64_t now_ns);
 
 // The last counters of a session whose flows are gone.
 void stats_session_over(struct control *ctl, const struct session *s);
+
+// A counter without what may yet be taken back.
+static inline uint64_t stats_settled(const struct stats *st, enum stats_counter which) {
+	return st->counter[which] - st->unsettled[which];
+}
 
 // Value of a `G` counter as text. Returns its length, or -ENOENT for an unknown name.
 int stats_format(const struct stats *st, struct slice name, char *buf, size_t size);

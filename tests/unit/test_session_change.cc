@@ -256,6 +256,31 @@ TEST_F(SessionChangeTest, AnswerToASessionThatIsUndoneFails) {
 	EXPECT_EQ(dp.n_installed(), 0U);
 }
 
+// What may yet be taken back is not shown, so that no counter ever goes back.
+TEST_F(SessionChangeTest, CommandsUnderWayAreNotShownAsCalls) {
+	command("U c 198.18.0.50 4000 ft");
+	settle();
+	dp.stop();
+	struct job *answer = execute("L c 198.18.0.60 5000 ft tt");
+	struct job *update = execute("U d 198.18.0.50 4000 ft");
+	struct job *lookup = execute("L d 198.18.0.60 5000 ft tt");
+
+	turn();
+	EXPECT_EQ(command("G nsess_created nsess_complete"), "1 0");
+	EXPECT_EQ(command("I").substr(0, 20), "sessions created: 1\n");
+	time_out();
+	EXPECT_EQ(reply_of(answer), "E71");
+	EXPECT_EQ(reply_of(update), "E72");
+	EXPECT_EQ(reply_of(lookup), "E71");
+	EXPECT_EQ(command("G nsess_created nsess_complete"), "1 0");
+	dp.start(&cfg, now);
+	now += SECOND;
+	settle();
+	command("L c 198.18.0.60 5000 ft tt");
+	settle();
+	EXPECT_EQ(command("G nsess_created nsess_complete"), "1 1");
+}
+
 TEST_F(SessionChangeTest, RefusedCommandsAreNotCountedAsCalls) {
 	const uint64_t *n = ctl.stats.counter;
 
