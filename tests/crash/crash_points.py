@@ -74,7 +74,7 @@ class CrashPointsTest(unittest.TestCase):
 
     @classmethod
     def setUpClass(cls):
-        cls.relay = Relay("crash-points", "crash")
+        cls.relay = Relay("crash")
         cls.addClassCleanup(cls.relay.down)
         cls.relay.up("--ports", "20000-20499", "--media-ttl", "3600")
         for role in ("dataplane", "control"):

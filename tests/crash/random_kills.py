@@ -38,7 +38,7 @@ class RandomKillsTest(unittest.TestCase):
         learning = LEARNING or self.rng.choice(("safe", "compat"))
         workers = WORKERS or self.rng.choice("12")
         print(f"SEED={SEED} KILLS={KILLS} LEARNING={learning} WORKERS={workers}", flush=True)
-        self.relay = Relay("crash-random")
+        self.relay = Relay()
         self.addCleanup(self.relay.down)
         self.relay.up("--ports", "20000-20499", "--media-ttl", "3600",
                       "--learning", learning, "--workers", workers)

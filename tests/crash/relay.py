@@ -10,6 +10,7 @@ import contextlib
 import ctypes
 import json
 import os
+import re
 import shlex
 import signal
 import subprocess
@@ -20,6 +21,7 @@ sys.path.insert(0, os.path.join(TOP, "tools"))
 
 BUILD = os.path.join(TOP, os.environ.get("BUILD", "build"))
 PROGRAMS = {"dataplane": "rtprelay-dp", "control": "rtprelayd"}
+LAB_PREFIX = "crash-"  # and the test's pid
 KILLED = -signal.SIGKILL
 PR_SET_PDEATHSIG = 1
 NICE = -15
@@ -39,11 +41,22 @@ def before_exec():
         file.write(str(NICE))  # the scheduler weighs sessions against each other first
 
 
+def dead_labs():
+    """Names of labs whose test was killed before it could take them down."""
+    names = set()
+    with contextlib.suppress(FileNotFoundError):
+        for namespace in os.listdir("/run/netns"):
+            match = re.fullmatch(rf"rrl-({LAB_PREFIX}([0-9]+))-[a-z]+", namespace)
+            if match and not os.path.exists(f"/proc/{match[2]}"):
+                names.add(match[1])
+    return sorted(names)
+
+
 class Relay:
     """The programs under test. `folder` is where they lie below the build folder."""
 
-    def __init__(self, name, folder=""):
-        self.name = name
+    def __init__(self, folder=""):
+        self.name = f"{LAB_PREFIX}{os.getpid()}"
         self.folder = os.path.join(BUILD, folder)
         self.process = {}
         self.keep_dataplane = True  # start it again when it was killed; else wait
@@ -56,7 +69,8 @@ class Relay:
     # ---- lab
 
     def up(self, *options):
-        self._lab("down")
+        for name in dead_labs():
+            self._lab("down", name=name)
         text = self._lab("up", "--network-only", "--hugepages", "off", *options)
         words = (word.partition("=") for word in shlex.split(text))
         self.names = {key: value for key, _, value in words}
@@ -70,9 +84,9 @@ class Relay:
         self._lab("down")
         return status
 
-    def _lab(self, command, *options):
+    def _lab(self, command, *options, name=None):
         result = subprocess.run(
-            [os.path.join(TOP, "tools", "lab"), command, "--name", self.name, *options],
+            [os.path.join(TOP, "tools", "lab"), command, "--name", name or self.name, *options],
             capture_output=True, text=True)
         if result.returncode != 0:
             raise RuntimeError(f"lab {command}: {result.stdout}{result.stderr}")
