@@ -92,7 +92,7 @@ class Party:
         self.call, self.index, self.netns, self.host = call, index, netns, host
         self.name = ("caller", "callee")[index]
         self.relay = None  # (host, RTP port)
-        self.former = None  # the one before, and how far packets may still come from there
+        self.settled_from = [0, 0]  # indexes of the first packets that must come from there
         self.next_sockets = None
         self.sockets = self._open()
         self.directions = [Direction(call, kind, self) for kind in (RTP, RTCP)]
@@ -121,17 +121,12 @@ class Party:
 
     def told(self, local):
         """The relay's address for this party, out of a reply."""
-        if self.relay is None:
-            self.relay = local
-        elif local != self.relay:
-            self.former = self.relay, None
-            self.relay = local
-            self.leave_former()
+        self.relay = local
+        self.settle()
 
-    def leave_former(self):
-        """What is sent from now on comes from the new address."""
-        if self.former is not None:
-            self.former = self.former[0], [d.next_index for d in self.call.towards(self)]
+    def settle(self):
+        """What is sent from now on comes from the relay's address as it was told."""
+        self.settled_from = [d.next_index for d in self.call.towards(self)]
 
     def send(self, kind):
         if self.relay is not None:
@@ -167,14 +162,11 @@ class Party:
         direction.take(index)
 
     def _check_source(self, direction, source, kind, index):
-        if self.call.busy or source[:2] == (self.relay[0], self.relay[1] + kind):
+        if self.call.busy or self.call.in_trouble or index < self.settled_from[kind]:
             return
-        if self.former is not None:
-            (host, port), until = self.former
-            if source[:2] == (host, port + kind) and (self.call.in_trouble or index < until[kind]):
-                return
-        raise MediaFault(f"{direction}: {index} came from {source[:2]}, the relay said "
-                         f"{self.relay}, before that {self.former}")
+        if self.relay is None or source[:2] != (self.relay[0], self.relay[1] + kind):
+            raise MediaFault(f"{direction}: {index} came from {source[:2]}, the relay said "
+                             f"{self.relay}")
 
 
 class Call:
@@ -183,7 +175,9 @@ class Call:
     def __init__(self, loop, number, call_id, ends):
         self.loop, self.number, self.call_id = loop, number, call_id
         self.busy = False
-        self.in_trouble = False  # a dataplane that comes back has its old flows until it is told
+        # A dataplane that comes back has its old flows, and runs what it was asked for while it was
+        # away and what was undone since, until control tells it everything anew.
+        self.in_trouble = False
         self.is_quiet = False  # nothing that disturbs its media is ever done to it
         self.caller = Party(self, 0, *ends[0])
         self.callee = Party(self, 1, *ends[1])
@@ -209,7 +203,7 @@ class Call:
     def leave_trouble(self):
         self.in_trouble = False
         for party in self.parties:
-            party.leave_former()
+            party.settle()
 
     def tick(self, now):
         if now < self.next_s:
