@@ -42,6 +42,8 @@ enum rr_counter_kind {
 	X(ip_fragments, INFO, "packets", "IP fragments seen") \
 	X(requests, INFO, "messages", "requests from control taken from the ring") \
 	X(requests_refused, INFO, "messages", "requests with a field out of range") \
+	X(requests_stale, INFO, "messages", \
+		"requests meant for an earlier dataplane, dropped without an answer") \
 	X(ring_broken, INFO, "events", "a ring index of the other process was out of range") \
 	X(events_lost, INFO, "messages", "events to control not sent because the ring was full") \
 	X(latched, INFO, "events", "a stream's source was settled") \

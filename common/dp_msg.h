@@ -2,9 +2,10 @@
 // The messages that cross the rings between control and a worker.
 //
 // A request is absolute and idempotent: it says what a flow shall be, never how it shall change, so
-// that it can be sent again after either side died. Every request is answered by exactly one reply.
-// Events are hints: what they tell can be read from the flow itself, and a full event ring drops
-// them under a counter.
+// that it can be sent again after either side died. It is meant for one generation of the
+// dataplane, which answers it by exactly one reply; a later one that finds it in the ring drops it,
+// since what it asks for may have been given up meanwhile. Events are hints: what they tell can be
+// read from the flow itself, and a full event ring drops them under a counter.
 #pragma once
 
 #include <stdint.h>
@@ -47,7 +48,8 @@ struct rr_request {
 	uint16_t latch_seq;
 	uint8_t tos; // FLOW_SET: of what is sent to this flow's remote
 	uint8_t worker; // the owner; must be the worker that takes the request
-	uint64_t reserved[5];
+	uint64_t dp_generation; // for which it is meant
+	uint64_t reserved[4];
 };
 RR_STATIC_ASSERT(sizeof(struct rr_request) == 128, "ABI");
 

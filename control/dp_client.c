@@ -492,6 +492,7 @@ static void build(struct dp_client *dp, const struct pending *p, uint32_t lane_i
 	out->latch_seq = req->latch_seq;
 	out->tos = req->tos;
 	out->worker = (uint8_t)lane_index;
+	out->dp_generation = dp->generation;
 	if (req->op == RR_REQUEST_BARRIER) {
 		out->slot = RR_SLOT_NONE;
 		out->peer = RR_SLOT_NONE;

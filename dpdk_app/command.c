@@ -5,6 +5,9 @@
 // and version say decides how much is new: another uid is a fresh call and clears everything; a
 // newer version is a newly signalled address; the same of both keeps what packets have taught.
 // A flow that was found half written keeps its counters, and is put together from the request.
+//
+// What was meant for an earlier dataplane is dropped without an answer: control may have told the
+// controller meanwhile that it failed, and says everything anew to this one.
 #include "command.h"
 
 #include <string.h>
@@ -228,6 +231,10 @@ static int command_take(struct command *c, uint64_t now_ns) {
 	if (ret <= 0)
 		return ret;
 	rr_crash_point(RR_CRASH_request_taken);
+	if (request.dp_generation != c->dp_generation) {
+		rr_add_relaxed(&c->counters[RR_C_requests_stale], UINT64_C(1));
+		return 1;
+	}
 	command_apply(c, &request, now_ns, &reply);
 	rr_crash_point(RR_CRASH_request_applied);
 	ret = rr_ring_push(c->replies, &reply);

@@ -8,6 +8,7 @@ a call that it relays meanwhile must go on, and what was refused must have chang
 
 import os
 import random
+import signal
 import unittest
 
 from calls import CORE, EXT, Calls, difference, realms_conf, rtp
@@ -252,11 +253,11 @@ class Hostile(unittest.TestCase):
     def test_reply_ring_with_an_impossible_head(self):
         ring = self.region.replies[0]
         good = ring.head
-        request = pack("rr_request", op=N["RR_REQUEST_BARRIER"], id=self.region.next_id())
+        request = {"op": N["RR_REQUEST_BARRIER"], "id": self.region.next_id()}
         for wrong in (good + 1, good - ring.n_slots - 1, good + 0x80000000):
             before, n_requests = self.broken(0), self.region.counters()["requests"]
             ring.head = wrong & 0xFFFFFFFF
-            self.region.push(0, request)
+            self.region.push(0, **request)
             wait_until(
                 lambda: self.broken(0) > before, "a broken ring counted", self.dp.check_alive
             )
@@ -340,7 +341,7 @@ class Hostile(unittest.TestCase):
         first = self.region.counters()["requests"]
         ids = [self.region.next_id() for _ in range(n)]
         for request_id in ids:
-            self.region.push(0, pack("rr_request", op=N["RR_REQUEST_BARRIER"], id=request_id))
+            self.region.push(0, op=N["RR_REQUEST_BARRIER"], id=request_id)
         full = N["RR_REPLY_RING_SLOTS"]
         wait_until(
             lambda: self.region.replies[0].used() == full, "a full ring", self.dp.check_alive
@@ -445,6 +446,26 @@ class Adoption(unittest.TestCase):
 
     def test_a_good_region_is_adopted(self):
         self.assertEqual(self.restart(), self.first_id)
+        self.assertEqual(self.relays(), 1)
+
+    def test_requests_for_the_last_dataplane_are_dropped(self):
+        """Control asked while it was dying, and gave up since: the call keeps its way."""
+        region = self.dp.region
+        slot = region.slot(EXT.pool(4), self.call.a.port)
+        free = region.slot(EXT.pool(4), 35100)
+        self.dp.process.send_signal(signal.SIGSTOP)
+        for fields in (
+            region.del_fields(slot, region.flow(slot)["uid"]),
+            region.set_fields(free, uid=99, peer=None, remote=V4),
+        ):
+            region.push(0, id=region.next_id(), **fields)
+        self.assertEqual(self.restart(), self.first_id)
+        region = self.dp.region
+        wait_until(
+            lambda: region.counters()["requests_stale"] == 2, "requests", self.dp.check_alive
+        )
+        self.assertEqual(region.flow(free)["flags"], 0)
+        self.assertEqual(region.counters()["requests"], 0)
         self.assertEqual(self.relays(), 1)
 
     def test_wrong_headers_give_a_new_region(self):

@@ -48,6 +48,7 @@ static const struct field request_fields[] = {
 	FIELD(rr_request, latch_seq),
 	FIELD(rr_request, tos),
 	FIELD(rr_request, worker),
+	FIELD(rr_request, dp_generation),
 	FIELD(rr_request, reserved),
 };
 

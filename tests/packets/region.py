@@ -277,8 +277,10 @@ class Region:
         self._next_id += 1
         return self._next_id
 
-    def push(self, worker, data):
-        wait_until(lambda: self.requests[worker].push(data), "room in the request ring", self.check)
+    def push(self, to, **fields):
+        """Put a request to this dataplane into a ring."""
+        data = pack("rr_request", **{"dp_generation": self.header("dp_generation"), **fields})
+        wait_until(lambda: self.requests[to].push(data), "room in the request ring", self.check)
 
     def pop_reply(self, worker):
         data = wait_until(self.replies[worker].pop, f"a reply of worker {worker}", self.check)
@@ -292,7 +294,7 @@ class Region:
             request.setdefault("id", self.next_id())
             request.setdefault("worker", worker)
             wanted.append((worker, request["id"]))
-            self.push(worker, pack("rr_request", **request))
+            self.push(worker, **request)
         replies = []
         pending = {}
         for worker, request_id in wanted:

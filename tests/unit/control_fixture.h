@@ -138,6 +138,7 @@ class FakeDataplane {
       public:
 	struct rr_region region = {};
 	std::vector<struct rr_request> seen; // flow requests only
+	unsigned int n_stale = 0; // meant for an earlier dataplane, dropped
 	uint16_t status = RR_REPLY_OK; // for flow requests
 	bool adopted = false;
 
@@ -261,6 +262,10 @@ class FakeDataplane {
 	void answer(uint32_t worker, const struct rr_request &q) {
 		struct rr_reply reply = {};
 
+		if (q.dp_generation != region.header->dp_generation) {
+			n_stale++;
+			return;
+		}
 		reply.id = q.id;
 		reply.uid = q.uid;
 		reply.slot = q.slot;

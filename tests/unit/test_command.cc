@@ -43,6 +43,7 @@ class Command : public testing::Test {
 		q.flags = RR_SET_SIGNALLED;
 		q.signalled = endpoint(slot == b ? "10.1.0.9" : "198.18.5.5", 4000);
 		q.tos = 0xb8;
+		q.dp_generation = 77;
 		return q;
 	}
 
@@ -168,7 +169,7 @@ const Refusal set_refusals[] = {
 	{"no uid", [](struct rr_request &q) { q.uid = 0; }, RR_REPLY_BAD_UID},
 	{"unknown flag", [](struct rr_request &q) { q.flags |= RR_SET_FLAGS + 1; },
 		RR_REPLY_BAD_FLAGS},
-	{"reserved words", [](struct rr_request &q) { q.reserved[4] = 1; }, RR_REPLY_BAD_FLAGS},
+	{"reserved words", [](struct rr_request &q) { q.reserved[3] = 1; }, RR_REPLY_BAD_FLAGS},
 	{"guess without address", [](struct rr_request &q) { q.flags |= RR_SET_GUESSED; },
 		RR_REPLY_BAD_FLAGS},
 	{"guess for RTP",
@@ -506,6 +507,25 @@ TEST_F(CommandRings, NothingIsTakenThatCannotBeAnswered) {
 	EXPECT_EQ(2u, command_burst(&command, now, 64));
 	EXPECT_EQ(0u, command_burst(&command, now, 64));
 	EXPECT_EQ(0u, world.counters[0][RR_C_ring_broken]);
+}
+
+TEST_F(CommandRings, WhatWasMeantForAnEarlierDataplaneIsDropped) {
+	struct rr_request stale = set_request(2);
+	struct rr_reply r;
+
+	for (uint64_t generation : {UINT64_C(76), UINT64_C(78), UINT64_C(0)}) {
+		stale.dp_generation = generation;
+		ASSERT_EQ(0, rr_ring_push(&control_requests, &stale));
+	}
+	push(4);
+	EXPECT_EQ(4u, command_burst(&command, now, 64));
+	EXPECT_FALSE(flow(2).flags & RR_FLOW_INSTALLED);
+	EXPECT_TRUE(flow(4).flags & RR_FLOW_INSTALLED);
+	ASSERT_EQ(1, rr_ring_pop(&control_replies, &r));
+	EXPECT_EQ(4u, r.slot);
+	EXPECT_EQ(0, rr_ring_pop(&control_replies, &r));
+	EXPECT_EQ(3u, world.counters[0][RR_C_requests_stale]);
+	EXPECT_EQ(1u, world.counters[0][RR_C_requests]);
 }
 
 TEST_F(CommandRings, BrokenIndexesAreCounted) {
