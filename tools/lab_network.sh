@@ -3,17 +3,7 @@
 # Sourced by tools/lab: a lab's names and addresses, all derived from its name, and its network.
 
 readonly N_POOL=16 # media addresses of a realm and family
-
-state_root() {
-	local dir
-	for dir in /run /dev/shm; do
-		if [ "$(stat -f -c %T "$dir")" = tmpfs ]; then
-			echo "$dir/rtprelay-lab"
-			return
-		fi
-	done
-	echo /run/rtprelay-lab
-}
+readonly STATE_ROOT=/run/rtprelay-lab
 
 # Addresses 16 to 31 of a network; FORMAT is printf's for one of them.
 pool() { # FORMAT
@@ -28,7 +18,7 @@ pool() { # FORMAT
 set_names() { # NAME
 	[[ $1 =~ ^[a-z0-9-]{1,24}$ ]] || die "name '$1': use up to 24 of a-z 0-9 -"
 	LAB_NAME=$1
-	LAB_DIR=$(state_root)/$1
+	LAB_DIR=$STATE_ROOT/$1
 	LAB_CONF=$LAB_DIR/rtprelay.conf
 	LAB_NS_CALLER=rrl-$1-caller
 	LAB_NS_CALLEE=rrl-$1-callee
