@@ -67,7 +67,16 @@ static struct call *call_new(struct session_index *ix, struct slice callid, unsi
 	call->callid_len = (uint32_t)callid.len;
 	memcpy(call->callid, callid.p, callid.len);
 	HASH_ADD_KEYPTR_BYHASHVALUE(hh, ix->calls, call->callid, callid.len, hash, call);
+	if (!call->hh.tbl) {
+		free(call);
+		return NULL;
+	}
 	return call;
+}
+
+static void call_free(struct session_index *ix, struct call *call) {
+	HASH_DELETE(hh, ix->calls, call);
+	free(call);
 }
 
 static void link_to_call(struct call *call, struct session *s) {
@@ -90,8 +99,13 @@ int session_index_add(struct session_index *ix, struct session *s, struct slice 
 		call = call_new(ix, callid, hash);
 	if (!call)
 		return -ENOMEM;
-	link_to_call(call, s);
 	HASH_ADD_BYHASHVALUE(links.by_id, ix->sessions, id, sizeof(s->id), hash_id(s->id), s);
+	if (!s->links.by_id.tbl) {
+		if (call->n_sessions == 0)
+			call_free(ix, call);
+		return -ENOMEM;
+	}
+	link_to_call(call, s);
 	return 0;
 }
 
@@ -118,10 +132,8 @@ void session_index_remove(struct session_index *ix, struct session *s) {
 
 	session_index_hide(s);
 	HASH_DELETE(links.by_id, ix->sessions, s);
-	if (--call->n_sessions > 0)
-		return;
-	HASH_DELETE(hh, ix->calls, call);
-	free(call);
+	if (--call->n_sessions == 0)
+		call_free(ix, call);
 }
 
 // Where the user of a pair stands, or NULL when out of range or (with make false) never used.

@@ -9,6 +9,9 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+
+// A table without memory leaves the element out, whose handle then names no table.
+#define HASH_NONFATAL_OOM 1
 #include <uthash.h>
 
 #include "compiler.h"

@@ -1,25 +1,34 @@
 // SPDX-License-Identifier: BSD-2-Clause
 // Control without memory: a command that is answered with an error has changed nothing.
 //
-// The linker leads every malloc of control through here.
+// The linker leads every malloc and calloc of control through here.
 #include "control_fixture.h"
 
 extern "C" {
 void *__real_malloc(size_t size);
 void *__wrap_malloc(size_t size);
+// Weak: without its wrap nothing refers to it.
+__attribute__((weak)) void *__real_calloc(size_t n, size_t size);
+void *__wrap_calloc(size_t n, size_t size);
 }
 
 namespace {
 
 int n_left = -1; // until the one that fails; below zero none does
-bool all_fail;
+bool no_malloc; // what is asked for zeroed is there all the same
+
+bool fails() {
+	return n_left >= 0 && n_left-- == 0;
+}
 
 } // namespace
 
 void *__wrap_malloc(size_t size) {
-	if (all_fail || (n_left >= 0 && n_left-- == 0))
-		return nullptr;
-	return __real_malloc(size);
+	return no_malloc || fails() ? nullptr : __real_malloc(size);
+}
+
+void *__wrap_calloc(size_t n, size_t size) {
+	return fails() ? nullptr : __real_calloc(n, size);
 }
 
 using namespace ctltest;
@@ -30,7 +39,7 @@ class NoMemoryTest : public ControlTest {
       protected:
 	void TearDown() override {
 		n_left = -1;
-		all_fail = false;
+		no_malloc = false;
 		ControlTest::TearDown();
 	}
 	// The reply of a command whose n-th allocation fails.
@@ -78,10 +87,10 @@ TEST_F(NoMemoryTest, RequestThatWasNotQueuedIsMadeUpFor) {
 	command("U c 198.18.0.50 4000 ft");
 	settle();
 	dp_client_take_overflow(ctl.dp);
-	all_fail = true;
+	no_malloc = true;
 	for (int i = 0; i < 1000; i++) // the free list comes to its end
 		session_tell(&ctl, session("c"), nullptr);
-	all_fail = false;
+	no_malloc = false;
 	EXPECT_TRUE(dp_client_take_overflow(ctl.dp));
 }
 
@@ -95,9 +104,9 @@ TEST_F(NoMemoryTest, BarriersAreSentWhenThereIsMemory) {
 	open();
 	dp.start(&cfg, now);
 	now += SECOND;
-	all_fail = true;
+	no_malloc = true;
 	dp_client_watch(ctl.dp, now);
-	all_fail = false;
+	no_malloc = false;
 	ASSERT_NE(dp_client_region(ctl.dp), nullptr);
 	EXPECT_FALSE(dp_client_settled(ctl.dp));
 	settle();
@@ -120,6 +129,36 @@ TEST_F(NoMemoryTest, RefusedNewCallLeavesNothing) {
 	}
 	EXPECT_GE(n, 3);
 	EXPECT_EQ(session_index_count(&ctl.index), 2U);
+}
+
+// The first call makes the tables of the index, and some of those that follow make them larger.
+class NoMemoryForTheIndexTest : public NoMemoryTest {
+      protected:
+	NoMemoryForTheIndexTest() {
+		settings.media = "port_min = 20000; port_max = 20999;";
+	}
+	// Returns how many allocations failed before the call came to be.
+	int make_call(unsigned int i) {
+		std::string name = "c" + std::to_string(i);
+		int n = 0;
+
+		while (without(n, "U " + name + " 198.18.0.50 4000 ft")[0] == 'E') {
+			EXPECT_EQ(session_index_count(&ctl.index), i) << n;
+			EXPECT_EQ(call(name), nullptr) << n;
+			n++;
+		}
+		return n;
+	}
+};
+
+TEST_F(NoMemoryForTheIndexTest, RefusesTheCallAndKeepsTheOthers) {
+	const unsigned int n_calls = 450;
+
+	command("V"); // leaves a job to take, so that none has to be made
+	for (unsigned int i = 0; i < n_calls; i++)
+		EXPECT_GE(make_call(i), 1) << i;
+	for (unsigned int i = 0; i < n_calls; i++)
+		EXPECT_NE(session("c" + std::to_string(i)), nullptr) << i;
 }
 
 } // namespace
