@@ -123,7 +123,7 @@ test_dp_client_LIBS = $(CORE_LIBS)
 test_resync_OBJ = $(CORE_OBJ)
 test_resync_LIBS = $(CORE_LIBS)
 test_no_memory_OBJ = $(CORE_OBJ)
-test_no_memory_LIBS = $(CORE_LIBS) -Wl,--wrap=malloc
+test_no_memory_LIBS = $(CORE_LIBS) -Wl,--wrap=malloc,--wrap=calloc
 test_session_change_OBJ = $(CORE_OBJ)
 test_session_change_LIBS = $(CORE_LIBS)
 stress_ring_OBJ := common/ring.o
