@@ -5,10 +5,7 @@
 // them; slots are computed when a request enters a ring, so that requests outlive a region that
 // was replaced by one of another order.
 //
-// Lanes. Every worker has a lane: a queue of requests that wait for room and a window of those sent
-// and not answered. A worker answers in the order of its ring, so the number in a request id names
-// its place in the window. An id begins with control's epoch: what was meant for an earlier control
-// is dropped and counted.
+// Every worker has a lane, see dp_lane.h.
 //
 // Generations. A dataplane that was started again raises its generation; a region that it could
 // not adopt is another file. In both cases every lane gets a barrier, then the requests that
@@ -23,40 +20,14 @@
 #include <stdint.h>
 
 #include "compiler.h"
-#include "dp_msg.h"
-#include "shm_region.h"
+#include "dp_region.h"
+#include "dp_request.h"
 
 RR_BEGIN_DECLS
-
-#define DP_NO_ADDR UINT16_MAX
 
 struct dp_client;
 struct job;
 struct rr_config;
-
-// A local media address: index in the configuration and port in host order.
-struct dp_local {
-	uint16_t addr; // DP_NO_ADDR = none
-	uint16_t port;
-};
-
-struct dp_request {
-	uint64_t uid;
-	uint64_t session; // for the one who is told of the acknowledgement
-	uint16_t op; // enum rr_request_op, of flows only
-	uint16_t flags; // enum rr_request_flag
-	uint16_t owner_port; // its bucket's worker takes the request
-	uint16_t latch_seq;
-	struct dp_local local;
-	struct dp_local peer;
-	uint32_t version;
-	uint32_t latch_ssrc;
-	uint8_t tos;
-	bool background; // no command waits for it
-	bool resync; // and it belongs to a resync
-	struct rr_endpoint signalled;
-	struct rr_endpoint learned;
-};
 
 struct dp_hooks {
 	void *arg;
