@@ -28,7 +28,8 @@ COMMON_SRC := counters.c endpoint.c log.c ring.c shm_region.c config.c config_sc
 	session_record.c
 
 DP_SRC := main.c eal.c port.c steering.c worker.c io.c parse.c addr_table.c flow.c \
-	flow_table.c relay.c learn.c latch.c rtp_stats.c rewrite.c handoff.c punt.c neighbour.c arp.c nd.c mld.c icmp.c command.c upkeep.c
+	flow_table.c relay.c learn.c latch.c rtp_stats.c rewrite.c packet_ring.c handoff.c punt.c \
+	neighbour.c arp.c nd.c mld.c icmp.c command.c upkeep.c
 
 CONTROL_SRC := main.c supervisor.c passed_sockets.c command_socket.c privdrop.c loop.c listener.c \
 	datagram_socket.c stream_conn.c job.c retrans.c keyed_hash.c rtpp_lex.c rtpp_parse.c rtpp_media.c \

@@ -10,6 +10,8 @@
 #include <rte_mbuf_dyn.h>
 #include <rte_ring.h>
 
+#include "packet_ring.h"
+
 int handoff_mesh_create(struct handoff_mesh *mesh, uint32_t n_workers) {
 	static const struct rte_mbuf_dynflag turned = {.name = "rtprelay_turned"};
 	int bit = rte_mbuf_dynflag_register(&turned);
@@ -23,8 +25,7 @@ int handoff_mesh_create(struct handoff_mesh *mesh, uint32_t n_workers) {
 			char name[RTE_RING_NAMESIZE];
 
 			snprintf(name, sizeof(name), "hand-%u-%u", from, to);
-			mesh->ring[from][to] = rte_ring_create(
-				name, HANDOFF_RING, SOCKET_ID_ANY, RING_F_SP_ENQ | RING_F_SC_DEQ);
+			mesh->ring[from][to] = packet_ring_create(name, HANDOFF_RING);
 			if (!mesh->ring[from][to]) {
 				handoff_mesh_free(mesh);
 				return -ENOMEM;
@@ -33,20 +34,10 @@ int handoff_mesh_create(struct handoff_mesh *mesh, uint32_t n_workers) {
 	return 0;
 }
 
-static void ring_free(struct rte_ring *ring) {
-	void *m;
-
-	if (!ring)
-		return;
-	while (rte_ring_sc_dequeue(ring, &m) == 0)
-		rte_pktmbuf_free(m);
-	rte_ring_free(ring);
-}
-
 void handoff_mesh_free(struct handoff_mesh *mesh) {
 	for (uint32_t from = 0; from < mesh->n_workers; from++)
 		for (uint32_t to = 0; to < mesh->n_workers; to++)
-			ring_free(mesh->ring[from][to]);
+			packet_ring_free(mesh->ring[from][to]);
 	*mesh = (struct handoff_mesh){0};
 }
 

@@ -13,6 +13,7 @@
 #include "frame.h"
 #include "mld.h"
 #include "nd.h"
+#include "packet_ring.h"
 
 #define POLL_MAX 256 // packets a turn of the main thread
 
@@ -400,14 +401,12 @@ int punt_open(struct punt *punt, uint64_t now_ns) {
 	char name[RTE_RING_NAMESIZE];
 
 	token_bucket_init(&punt->echo, PUNT_ECHO_PER_S, PUNT_ECHO_BURST, now_ns);
-	punt->inject = rte_ring_create(
-		"inject", PUNT_INJECT_RING, SOCKET_ID_ANY, RING_F_SP_ENQ | RING_F_SC_DEQ);
+	punt->inject = packet_ring_create("inject", PUNT_INJECT_RING);
 	if (!punt->inject)
 		return -ENOMEM;
 	for (uint32_t w = 0; w < punt->n_workers; w++) {
 		snprintf(name, sizeof(name), "punt-%u", w);
-		punt->in[w] = rte_ring_create(
-			name, PUNT_RING, SOCKET_ID_ANY, RING_F_SP_ENQ | RING_F_SC_DEQ);
+		punt->in[w] = packet_ring_create(name, PUNT_RING);
 		if (!punt->in[w]) {
 			punt_close(punt);
 			return -ENOMEM;
@@ -416,19 +415,9 @@ int punt_open(struct punt *punt, uint64_t now_ns) {
 	return 0;
 }
 
-static void ring_free(struct rte_ring *ring) {
-	void *m;
-
-	if (!ring)
-		return;
-	while (rte_ring_sc_dequeue(ring, &m) == 0)
-		rte_pktmbuf_free(m);
-	rte_ring_free(ring);
-}
-
 void punt_close(struct punt *punt) {
 	for (uint32_t w = 0; w < punt->n_workers; w++)
-		ring_free(punt->in[w]);
-	ring_free(punt->inject);
+		packet_ring_free(punt->in[w]);
+	packet_ring_free(punt->inject);
 	*punt = (struct punt){0};
 }
