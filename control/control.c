@@ -397,6 +397,11 @@ static int read_boot_id(uint8_t id[16]) {
 	return n_digits == 32 ? 0 : -EIO;
 }
 
+static void say_unusable(const struct control *ctl, int error) {
+	rr_err("store", "cannot be read, moved away it is begun anew without its calls dir=%s: %s",
+		ctl->cfg->store_dir, strerror(-error));
+}
+
 static int open_store(struct control *ctl) {
 	struct store_params params = {
 		.dir = ctl->cfg->store_dir,
@@ -408,10 +413,12 @@ static int open_store(struct control *ctl) {
 
 	if (ret == 0)
 		ret = store_open(&ctl->store, &params);
-	if (ret < 0) {
+	if (ret == -EPROTO)
+		say_unusable(ctl, ret);
+	else if (ret < 0)
 		rr_err("store", "cannot open dir=%s: %s", params.dir, strerror(-ret));
+	if (ret < 0)
 		return ret;
-	}
 	meta = store_meta(ctl->store);
 	meta->epoch++;
 	ctl->next_uid = meta->next_uid;
@@ -511,6 +518,8 @@ static int load_all(struct control *ctl) {
 	free(lost.id);
 	if (ret == 0 && ctl->retrans)
 		ret = store_each_cookie(ctl->store, load_cookie, ctl);
+	if (ret == -EPROTO)
+		say_unusable(ctl, ret);
 	if (ret == 0)
 		rr_info("control", "store loaded sessions=%zu epoch=%u",
 			session_index_count(&ctl->index), store_meta(ctl->store)->epoch);

@@ -11,6 +11,7 @@
 
 #include "config.h"
 #include "log.h"
+#include "store_boot.h"
 
 #define FILE_MODE 0660
 #define DIR_MODE 0770
@@ -36,6 +37,8 @@ struct store {
 	MDB_txn *txn; // the write transaction under way, or NULL
 	MDB_dbi db[RR_STORE_N_DBS];
 	struct rr_store_meta meta;
+	char dir[RR_PATH_LEN];
+	bool is_open; // since store_open went well
 	uint64_t rebase_ns;
 	bool same_boot;
 	uint64_t map_pages;
@@ -54,7 +57,7 @@ static int error_of(int ret) {
 	if (ret == MDB_NOTFOUND)
 		return -ENOENT;
 	if (ret == MDB_MAP_RESIZED || ret == MDB_INCOMPATIBLE || ret == MDB_VERSION_MISMATCH ||
-		ret == MDB_INVALID || ret == MDB_CORRUPTED)
+		ret == MDB_INVALID || ret == MDB_CORRUPTED || ret == MDB_PAGE_NOTFOUND)
 		return -EPROTO;
 	return ret > 0 ? -ret : -EIO;
 }
@@ -62,12 +65,19 @@ static int error_of(int ret) {
 // ---- open
 // ----------------------------------------------------------------------------------------
 
+static int set_dir(struct store *st, const char *dir) {
+	size_t len = strlen(dir);
+
+	if (len >= sizeof(st->dir))
+		return -ENAMETOOLONG;
+	memcpy(st->dir, dir, len + 1);
+	return 0;
+}
+
 static int make_dir(const char *dir) {
 	char path[RR_PATH_LEN];
 	size_t len = strlen(dir);
 
-	if (len >= sizeof(path))
-		return -ENAMETOOLONG;
 	memcpy(path, dir, len + 1);
 	for (size_t i = 1; i <= len; i++) {
 		if (path[i] != '/' && path[i] != '\0')
@@ -181,7 +191,11 @@ int store_open(struct store **out, const struct store_params *params) {
 
 	if (!st)
 		return -ENOMEM;
-	ret = make_dir(params->dir);
+	ret = set_dir(st, params->dir);
+	if (ret == 0)
+		ret = make_dir(st->dir);
+	if (ret == 0)
+		ret = store_boot_enter(st->dir, params->boot_id);
 	if (ret == 0)
 		ret = open_env(st, params);
 	if (ret < 0) {
@@ -196,16 +210,22 @@ int store_open(struct store **out, const struct store_params *params) {
 		store_close(st);
 		return ret;
 	}
+	st->is_open = true;
 	*out = st;
 	return 0;
 }
 
 void store_close(struct store *st) {
+	bool synced;
+
 	if (!st)
 		return;
 	if (st->txn)
 		store_abort(st);
+	synced = st->is_open && mdb_env_sync(st->env, 1) == 0;
 	mdb_env_close(st->env);
+	if (synced && store_boot_leave(st->dir, st->meta.boot_id) < 0)
+		rr_warn("store", "not marked as closed dir=%s", st->dir);
 	free(st->scratch);
 	free(st);
 }
@@ -246,30 +266,51 @@ struct row {
 	size_t size;
 };
 
-static int each_row(
-	struct store *st, enum db db, int (*fn)(void *arg, const struct row *row), void *arg) {
-	MDB_cursor *cursor;
-	MDB_txn *txn;
+typedef int (*row_fn)(void *arg, const struct row *row);
+
+static int show_row(
+	struct store *st, const MDB_val *key, const MDB_val *data, row_fn fn, void *arg) {
+	struct row row = {.size = data->mv_size};
+	int ret = key->mv_size == sizeof(row.key) ? align_row(st, data) : -EPROTO;
+
+	if (ret < 0)
+		return ret;
+	memcpy(&row.key, key->mv_data, sizeof(row.key));
+	row.data = st->scratch;
+	return fn(arg, &row);
+}
+
+// Exactly n rows, no matter whether the tree is damaged so that it has fewer or goes on for ever.
+static int show_rows(struct store *st, MDB_cursor *cursor, size_t n, row_fn fn, void *arg) {
 	MDB_val key, data;
+
+	for (size_t i = 0; i < n; i++) {
+		int ret = mdb_cursor_get(cursor, &key, &data, MDB_NEXT);
+
+		if (ret == MDB_NOTFOUND)
+			return -EPROTO;
+		ret = ret == 0 ? show_row(st, &key, &data, fn, arg) : error_of(ret);
+		if (ret < 0)
+			return ret;
+	}
+	return mdb_cursor_get(cursor, &key, &data, MDB_NEXT) == MDB_NOTFOUND ? 0 : -EPROTO;
+}
+
+static int each_row(struct store *st, enum db db, row_fn fn, void *arg) {
+	MDB_cursor *cursor;
+	MDB_stat stat;
+	MDB_txn *txn;
 	int ret = error_of(mdb_txn_begin(st->env, NULL, MDB_RDONLY, &txn));
 
 	if (ret < 0)
 		return ret;
-	ret = error_of(mdb_cursor_open(txn, st->db[db], &cursor));
-	if (ret < 0)
-		goto err_txn;
-	while (ret == 0 && mdb_cursor_get(cursor, &key, &data, MDB_NEXT) == 0) {
-		struct row row = {.size = data.mv_size};
-
-		ret = align_row(st, &data);
-		if (ret < 0)
-			break;
-		memcpy(&row.key, key.mv_data, sizeof(row.key));
-		row.data = st->scratch;
-		ret = fn(arg, &row);
+	ret = error_of(mdb_stat(txn, st->db[db], &stat));
+	if (ret == 0)
+		ret = error_of(mdb_cursor_open(txn, st->db[db], &cursor));
+	if (ret == 0) {
+		ret = show_rows(st, cursor, stat.ms_entries, fn, arg);
+		mdb_cursor_close(cursor);
 	}
-	mdb_cursor_close(cursor);
-err_txn:
 	mdb_txn_abort(txn);
 	return ret;
 }

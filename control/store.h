@@ -2,9 +2,9 @@
 // What survives the death of control: sessions, answered cookies, counters, timeout notices.
 //
 // LMDB in write-map mode without any sync: a commit is a few stores into the page cache, so it
-// survives the death of the process and not the loss of power. One write transaction a turn holds
-// everything the turn's commands changed. Times are CLOCK_MONOTONIC; `rebase_ns` is what to add to
-// those written before a reboot.
+// survives the death of the process and not the loss of power (store_boot.h). One write transaction
+// a turn holds everything the turn's commands changed. Times are CLOCK_MONOTONIC; `rebase_ns` is
+// what to add to those written before a reboot.
 //
 // The map has the size the configuration gives and its disk blocks are allocated at start, so that
 // a full disk is refused then. A full map refuses new calls and keeps what it holds.

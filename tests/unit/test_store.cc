@@ -149,6 +149,59 @@ TEST_F(StoreTest, AnotherBootMovesTimesAndForgetsCookies) {
 	EXPECT_TRUE(store_same_boot(store));
 }
 
+// What a loss of power may have left in pieces.
+TEST_F(StoreTest, StoreThatWasOpenWhenTheBootEndedIsForgotten) {
+	ASSERT_EQ(store_begin(store), 0);
+	ASSERT_EQ(put(1, "call"), 0);
+	ASSERT_EQ(store_commit(store, 2000), 0);
+	std::filesystem::copy(dir, folder.path + "/open");
+	dir = folder.path + "/open";
+	params.dir = dir.c_str();
+	reopen(); // the same boot: nobody lost power
+	EXPECT_EQ(sessions().size(), 1U);
+	std::filesystem::copy(dir, folder.path + "/other");
+	dir = folder.path + "/other";
+	params.dir = dir.c_str();
+	memset(params.boot_id, 2, sizeof(params.boot_id));
+	reopen();
+	EXPECT_EQ(sessions().size(), 0U);
+	EXPECT_EQ(store_meta(store)->next_uid, 1U);
+}
+
+TEST_F(StoreTest, ClosedStoreOutlivesEveryBoot) {
+	ASSERT_EQ(store_begin(store), 0);
+	ASSERT_EQ(put(1, "call"), 0);
+	ASSERT_EQ(store_commit(store, 2000), 0);
+	for (int boot = 2; boot < 5; boot++) {
+		memset(params.boot_id, boot, sizeof(params.boot_id));
+		reopen();
+		EXPECT_EQ(sessions().size(), 1U) << boot;
+	}
+}
+
+// From before there was a mark.
+TEST_F(StoreTest, StoreWithoutMarkIsBelieved) {
+	ASSERT_EQ(store_begin(store), 0);
+	ASSERT_EQ(put(1, "call"), 0);
+	ASSERT_EQ(store_commit(store, 2000), 0);
+	store_close(store);
+	store = nullptr;
+	ASSERT_EQ(unlink((dir + "/boot").c_str()), 0);
+	memset(params.boot_id, 2, sizeof(params.boot_id));
+	ASSERT_EQ(store_open(&store, &params), 0);
+	EXPECT_EQ(sessions().size(), 1U);
+}
+
+TEST_F(StoreTest, FolderThatTakesNoMarkIsAnError) {
+	struct store *other = nullptr;
+	std::string path = folder.path + "/marked";
+
+	std::filesystem::create_directories(path + "/boot.new");
+	params.dir = path.c_str();
+	EXPECT_EQ(store_open(&other, &params), -EISDIR);
+	EXPECT_EQ(other, nullptr);
+}
+
 TEST_F(StoreTest, CookiesComeBackUntilTheyAreOld) {
 	ASSERT_EQ(store_begin(store), 0);
 	for (uint64_t i = 0; i < 40; i++)
@@ -245,6 +298,62 @@ TEST_F(StoreTest, AnotherLayoutIsRefused) {
 	store = nullptr;
 	EXPECT_EQ(store_open(&store, &params), -EPROTO);
 	EXPECT_EQ(store, nullptr);
+}
+
+// LMDB's pages: a number, at 10 what kind they are, at 12 the end of what they lead to.
+const uint16_t BRANCH = 1;
+
+class DamagedStoreTest : public StoreTest {
+      protected:
+	void SetUp() override {
+		StoreTest::SetUp();
+		ASSERT_EQ(store_begin(store), 0);
+		for (uint64_t id = 1; id <= 100; id++)
+			ASSERT_EQ(put(id, std::string(1000, 'x')), 0);
+		ASSERT_EQ(store_commit(store, 2000), 0);
+		ASSERT_EQ(sessions().size(), 100U);
+	}
+	void write_branches(long offset, const std::string &bytes) {
+		FILE *f = fopen((dir + "/data.mdb").c_str(), "r+");
+		uint16_t flags = 0;
+		unsigned int n = 0;
+
+		ASSERT_NE(f, nullptr);
+		for (long page = 0; fseek(f, page + 10, SEEK_SET) == 0 &&
+				    fread(&flags, sizeof(flags), 1, f) == 1;
+			page += 4096) {
+			if (flags != BRANCH)
+				continue;
+			n++;
+			ASSERT_EQ(fseek(f, page + offset, SEEK_SET), 0);
+			ASSERT_EQ(fwrite(bytes.data(), bytes.size(), 1, f), 1U);
+		}
+		EXPECT_GT(n, 0U);
+		fclose(f);
+	}
+	int walk() {
+		std::vector<std::pair<uint64_t, std::string>> rows;
+
+		return store_each_session(store, collect_session, &rows);
+	}
+};
+
+TEST_F(DamagedStoreTest, PageThatIsNoneIsAnError) {
+	write_branches(0, std::string(4096, '\0'));
+	reopen();
+	EXPECT_EQ(walk(), -EPROTO);
+}
+
+TEST_F(DamagedStoreTest, MissingRowsAreAnError) {
+	write_branches(12, std::string("\x14\0", 2)); // two pages and no more
+	reopen();
+	EXPECT_EQ(walk(), -EPROTO);
+}
+
+TEST_F(DamagedStoreTest, ErrorOfTheOneWhoAskedIsReturned) {
+	auto refuse = [](void *, uint64_t, const void *, size_t) { return -ENOENT; };
+
+	EXPECT_EQ(store_each_session(store, refuse, nullptr), -ENOENT);
 }
 
 TEST_F(StoreTest, FolderThatCannotBeMadeIsAnError) {
