@@ -152,10 +152,19 @@ static void step(struct rr_endpoint *ep) {
 	}
 }
 
+// The first address of a network is the network's own, the last IPv4 one everybody's; networks of
+// one or two addresses spare neither (RFC 3021).
+static bool is_reserved(const struct rr_net_config *net, const struct rr_endpoint *ep) {
+	struct rr_endpoint last = with_host_bits(&net->prefix, net->prefix_len, true);
+
+	if (net->prefix_len + 1 >= addr_bytes(ep->family) * 8)
+		return false;
+	return rr_endpoint_same_host(ep, &net->prefix) ||
+	       (ep->family == RR_FAMILY_IPV4 && rr_endpoint_same_host(ep, &last));
+}
+
 static int check_pool_addr(struct rr_config_reader *r, const config_setting_t *s,
 	const struct rr_net_config *net, const struct rr_endpoint *ep) {
-	struct rr_endpoint last = with_host_bits(&net->prefix, net->prefix_len, true);
-	bool has_reserved = net->prefix_len + 1 < addr_bytes(r->family) * 8;
 	char addr[ADDR_TEXT];
 	char prefix[PREFIX_TEXT];
 
@@ -164,9 +173,7 @@ static int check_pool_addr(struct rr_config_reader *r, const config_setting_t *s
 	if (!is_inside(net, ep))
 		return rr_config_fail(
 			r, s, "holds %s, expected an address inside %s", addr, prefix);
-	if (has_reserved &&
-		(rr_endpoint_same_host(ep, &net->prefix) ||
-			(r->family == RR_FAMILY_IPV4 && rr_endpoint_same_host(ep, &last))))
+	if (is_reserved(net, ep))
 		return rr_config_fail(
 			r, s, "holds %s, expected a host address of %s", addr, prefix);
 	if (is_pool_addr(r->cfg, ep))
@@ -282,7 +289,8 @@ const struct rr_option_type rr_type_pool = {
 
 // ---- next hops
 
-// An address that another host of the realm's link may have.
+// An address that another host of the realm's link may have. The first one of an IPv6 network is
+// any of its routers (RFC 4291 2.6.1).
 static int read_on_link(struct rr_config_reader *r, const config_setting_t *s,
 	const struct rr_net_config *net, struct rr_endpoint *ep) {
 	const char *text = config_setting_get_string(s);
@@ -292,6 +300,9 @@ static int read_on_link(struct rr_config_reader *r, const config_setting_t *s,
 		return -EINVAL;
 	if (!is_inside(net, ep) && !is_link_local(ep))
 		return rr_config_fail(r, s, "is \"%s\", expected an address inside %s", text,
+			format_prefix(net, prefix, sizeof(prefix)));
+	if (ep->family == RR_FAMILY_IPV4 && is_reserved(net, ep))
+		return rr_config_fail(r, s, "is \"%s\", expected a host address of %s", text,
 			format_prefix(net, prefix, sizeof(prefix)));
 	return 0;
 }

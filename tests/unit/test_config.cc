@@ -560,6 +560,12 @@ static const Refusal refusals[] = {
 	{"\"198.18.0.1\"", "\"198.18.1.1\"",
 		"8: realms[0].ipv4.gateway is \"198.18.1.1\", expected an address inside "
 		"198.18.0.0/24"},
+	{"\"198.18.0.1\"", "\"198.18.0.0\"",
+		"8: realms[0].ipv4.gateway is \"198.18.0.0\", expected a host address of "
+		"198.18.0.0/24"},
+	{"\"198.18.0.2\"", "\"198.18.0.255\"",
+		"10: realms[0].ipv4.neighbours[0].address is \"198.18.0.255\", expected a host "
+		"address of 198.18.0.0/24"},
 	{"\"198.18.0.1\"", "\"198.18.0.11\"",
 		"8: realms[0].ipv4.gateway is 198.18.0.11 of a pool, expected another host's "
 		"address"},
