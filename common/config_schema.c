@@ -72,9 +72,9 @@ static const struct rr_option instance_rows[] = {
 		.max = 200, .help = "hugetlbfs mount that holds the region; empty for none"},
 	{"log_level", &rr_type_choice, FIELD(rr_config, log_level), .fallback = "\"info\"",
 		.choices = log_levels, .help = "least severe lines that are still written"},
-	{"user", &rr_type_word, TEXT(rr_config, user), .fallback = "\"\"",
+	{"user", &rr_type_user, TEXT(rr_config, user), .fallback = "\"\"",
 		.help = "control runs as this user once its sockets are open; empty to stay"},
-	{"group", &rr_type_word, TEXT(rr_config, group), .fallback = "\"\"",
+	{"group", &rr_type_user_group, TEXT(rr_config, group), .fallback = "\"\"",
 		.help = "group of the region and of UNIX sockets; empty for that of the start"},
 };
 static const struct rr_option_table instance_table = TABLE(instance_rows);

@@ -83,6 +83,8 @@ extern const struct rr_option_type rr_type_choice;
 extern const struct rr_option_type rr_type_mode;
 extern const struct rr_option_type rr_type_text;
 extern const struct rr_option_type rr_type_word;
+extern const struct rr_option_type rr_type_user;
+extern const struct rr_option_type rr_type_user_group;
 extern const struct rr_option_type rr_type_path;
 extern const struct rr_option_type rr_type_name;
 extern const struct rr_option_type rr_type_cores;

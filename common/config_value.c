@@ -2,8 +2,10 @@
 // Option types: numbers, texts, choices, and groups and lists of options.
 #include <ctype.h>
 #include <errno.h>
+#include <grp.h>
 #include <inttypes.h>
 #include <libconfig.h>
+#include <pwd.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -212,6 +214,26 @@ static int read_path(struct rr_config_reader *r, const struct rr_option *opt,
 	return rc;
 }
 
+static int read_user(struct rr_config_reader *r, const struct rr_option *opt,
+	const struct config_setting_t *s, void *base) {
+	int rc = read_word(r, opt, s, base);
+	const char *name = field_of(opt, base);
+
+	if (rc == 0 && name[0] != '\0' && getpwnam(name) == NULL)
+		return rr_config_fail(r, s, "is \"%s\", expected a user of this machine", name);
+	return rc;
+}
+
+static int read_user_group(struct rr_config_reader *r, const struct rr_option *opt,
+	const struct config_setting_t *s, void *base) {
+	int rc = read_word(r, opt, s, base);
+	const char *name = field_of(opt, base);
+
+	if (rc == 0 && name[0] != '\0' && getgrnam(name) == NULL)
+		return rr_config_fail(r, s, "is \"%s\", expected a group of this machine", name);
+	return rc;
+}
+
 static void print_text(struct rr_config_writer *w, const struct rr_option *opt, const void *base) {
 	rr_config_print_name(w, opt->name);
 	rr_config_print_text(w, const_field_of(opt, base));
@@ -220,6 +242,9 @@ static void print_text(struct rr_config_writer *w, const struct rr_option *opt, 
 
 const struct rr_option_type rr_type_text = {"text", "a text \"...\"", read_text, print_text};
 const struct rr_option_type rr_type_word = {"word", "a text \"...\"", read_word, print_text};
+const struct rr_option_type rr_type_user = {"user", "a text \"...\"", read_user, print_text};
+const struct rr_option_type rr_type_user_group = {
+	"user group", "a text \"...\"", read_user_group, print_text};
 const struct rr_option_type rr_type_name = {"name", "a name \"...\"", read_name, print_text};
 const struct rr_option_type rr_type_path = {"path", "a path \"/...\"", read_path, print_text};
 

@@ -639,6 +639,14 @@ static const Refusal refusals[] = {
 		"512 "
 		"addresses"},
 
+	// users and groups
+	{"media = {", "instance = { user = \"no such\"; }; media = {",
+		"16: instance.user has character 3 wrong, expected ASCII without blanks"},
+	{"media = {", "instance = { user = \"no-such-user\"; }; media = {",
+		"16: instance.user is \"no-such-user\", expected a user of this machine"},
+	{"media = {", "instance = { group = \"no-such-group\"; }; media = {",
+		"16: instance.group is \"no-such-group\", expected a group of this machine"},
+
 	// sockets and targets
 	{"unix:/tmp/x", "sctp:127.0.0.1:5",
 		"17: control.sockets[0] is \"sctp:127.0.0.1:5\", "
@@ -798,7 +806,7 @@ TEST(Config, MoreEntriesThanThereIsRoomForAreRefused) {
 // Every option at a value that is not its default.
 static const char everything[] = R"(
 instance = { run_dir = "/tmp/run"; hugepage_dir = "/dev/hugepages"; log_level = "debug";
-	user = "relay"; group = "media"; };
+	user = "root"; group = "daemon"; };
 dataplane = { cores = [ 4, 5, 7 ]; main_core = 3; poll = "adaptive"; hugepages = "require";
 	memory_mb = 64; mbufs = 4096; eal = [ "--no-pci", "say \"a\\b\"" ]; };
 ports = ( { name = "a"; device = "0000:01:00.0"; mode = "exclusive"; checksum = "incremental";
