@@ -187,7 +187,8 @@ static const struct rr_option media_rows[] = {
 		.help = "hand ports out in ascending order instead of at random"},
 	{"port_rest_ms", &rr_type_uint, FIELD(rr_config, port_rest_ms), .fallback = "2000",
 		.max = 600000, .unit = "ms",
-		.help = "a freed pair of ports is not used again for so long"},
+		.help = "a freed pair of ports rests for so long; one that rests is used when no "
+			"other is left"},
 	{"learning", &rr_type_choice, FIELD(rr_config, learning), .fallback = "\"safe\"",
 		.choices = learning_modes,
 		.help = "how a stream's source is settled: safe, or compat as rtpproxy does"},
@@ -215,7 +216,7 @@ static const struct rr_option control_rows[] = {
 	{"sockets", &rr_type_sockets, LIST(rr_config, socket, n_sockets),
 		.fallback = "[ \"unix:/var/run/rtpproxy.sock\" ]", .min = 1,
 		.help = "unix:PATH (one command a connection), cunix:PATH (a command a line), "
-			"or udp: or udp6: before HOST[:PORT]; HOST may be *, PORT is 22222"},
+			"udp:HOST[:PORT], udp6:HOST[:PORT]; HOST is an address or *, PORT 22222"},
 	{"socket_mode", &rr_type_mode, FIELD(rr_config, socket_mode), .fallback = "\"0660\"",
 		.max = 0777, .help = "permissions of UNIX sockets, octal"},
 	{"notify", &rr_type_targets, LIST(rr_config, notify, n_notify), .fallback = "[ ]",

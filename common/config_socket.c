@@ -10,7 +10,9 @@
 #include "config_schema.h"
 
 #define DEFAULT_PORT 22222
-#define SOCKET_SYNTAX "unix:PATH, cunix:PATH, or udp: or udp6: before HOST[:PORT]"
+#define SOCKET_SYNTAX \
+	"unix:PATH or cunix:PATH, absolute and up to 107 characters, udp:ADDRESS[:PORT] or " \
+	"udp6:ADDRESS[:PORT]"
 #define TARGET_SYNTAX "unix:PATH, tcp:HOST:PORT or tcp:%%CC_SELF%%:PORT"
 #define SELF "%%CC_SELF%%"
 

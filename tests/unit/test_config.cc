@@ -650,64 +650,64 @@ static const Refusal refusals[] = {
 	// sockets and targets
 	{"unix:/tmp/x", "sctp:127.0.0.1:5",
 		"17: control.sockets[0] is \"sctp:127.0.0.1:5\", "
-		"expected unix:PATH, cunix:PATH, or udp: or udp6: before "
-		"HOST[:PORT]"},
+		"expected unix:PATH or cunix:PATH, absolute and up to 107 characters, "
+		"udp:ADDRESS[:PORT] or udp6:ADDRESS[:PORT]"},
 	{"unix:/tmp/x", "unix:tmp/x",
 		"17: control.sockets[0] is \"unix:tmp/x\", "
-		"expected unix:PATH, cunix:PATH, or udp: or udp6: before "
-		"HOST[:PORT]"},
+		"expected unix:PATH or cunix:PATH, absolute and up to 107 characters, "
+		"udp:ADDRESS[:PORT] or udp6:ADDRESS[:PORT]"},
 	{"unix:/tmp/x", "udp:localhost",
 		"17: control.sockets[0] is \"udp:localhost\", "
-		"expected unix:PATH, cunix:PATH, or udp: or udp6: before "
-		"HOST[:PORT]"},
+		"expected unix:PATH or cunix:PATH, absolute and up to 107 characters, "
+		"udp:ADDRESS[:PORT] or udp6:ADDRESS[:PORT]"},
 	{"unix:/tmp/x", "udp:127.0.0.1:65536",
 		"17: control.sockets[0] is \"udp:127.0.0.1:65536\", "
-		"expected unix:PATH, cunix:PATH, or udp: or udp6: before "
-		"HOST[:PORT]"},
+		"expected unix:PATH or cunix:PATH, absolute and up to 107 characters, "
+		"udp:ADDRESS[:PORT] or udp6:ADDRESS[:PORT]"},
 	{"unix:/tmp/x", "udp:127.0.0.1:0",
 		"17: control.sockets[0] is \"udp:127.0.0.1:0\", "
-		"expected unix:PATH, cunix:PATH, or udp: or udp6: before "
-		"HOST[:PORT]"},
+		"expected unix:PATH or cunix:PATH, absolute and up to 107 characters, "
+		"udp:ADDRESS[:PORT] or udp6:ADDRESS[:PORT]"},
 	{"unix:/tmp/x", "udp::5",
 		"17: control.sockets[0] is \"udp::5\", "
-		"expected unix:PATH, cunix:PATH, or udp: or udp6: before "
-		"HOST[:PORT]"},
+		"expected unix:PATH or cunix:PATH, absolute and up to 107 characters, "
+		"udp:ADDRESS[:PORT] or udp6:ADDRESS[:PORT]"},
 	{"unix:/tmp/x", "udp6:127.0.0.1:5",
 		"17: control.sockets[0] is \"udp6:127.0.0.1:5\", "
-		"expected unix:PATH, cunix:PATH, or udp: or udp6: before "
-		"HOST[:PORT]"},
+		"expected unix:PATH or cunix:PATH, absolute and up to 107 characters, "
+		"udp:ADDRESS[:PORT] or udp6:ADDRESS[:PORT]"},
 	{"unix:/tmp/x", "udp6:[::1",
 		"17: control.sockets[0] is \"udp6:[::1\", "
-		"expected unix:PATH, cunix:PATH, or udp: or udp6: before "
-		"HOST[:PORT]"},
+		"expected unix:PATH or cunix:PATH, absolute and up to 107 characters, "
+		"udp:ADDRESS[:PORT] or udp6:ADDRESS[:PORT]"},
 	{"unix:/tmp/x", "udp:[127.0.0.1]:5",
 		"17: control.sockets[0] is \"udp:[127.0.0.1]:5\", "
-		"expected unix:PATH, cunix:PATH, or udp: or udp6: before "
-		"HOST[:PORT]"},
+		"expected unix:PATH or cunix:PATH, absolute and up to 107 characters, "
+		"udp:ADDRESS[:PORT] or udp6:ADDRESS[:PORT]"},
 	{"unix:/tmp/x", "udp:",
 		"17: control.sockets[0] is \"udp:\", "
-		"expected unix:PATH, cunix:PATH, or udp: or udp6: before "
-		"HOST[:PORT]"},
+		"expected unix:PATH or cunix:PATH, absolute and up to 107 characters, "
+		"udp:ADDRESS[:PORT] or udp6:ADDRESS[:PORT]"},
 	{"unix:/tmp/x", "udp6:127.0.0.1",
 		"17: control.sockets[0] is \"udp6:127.0.0.1\", "
-		"expected unix:PATH, cunix:PATH, or udp: or udp6: before "
-		"HOST[:PORT]"},
+		"expected unix:PATH or cunix:PATH, absolute and up to 107 characters, "
+		"udp:ADDRESS[:PORT] or udp6:ADDRESS[:PORT]"},
 	{"unix:/tmp/x", "tcp:127.0.0.1:22222",
 		"17: control.sockets[0] is \"tcp:127.0.0.1:22222\", "
-		"expected unix:PATH, cunix:PATH, or udp: or udp6: before "
-		"HOST[:PORT]"},
+		"expected unix:PATH or cunix:PATH, absolute and up to 107 characters, "
+		"udp:ADDRESS[:PORT] or udp6:ADDRESS[:PORT]"},
 	{"unix:/tmp/x", "tcp6:::1",
 		"17: control.sockets[0] is \"tcp6:::1\", "
-		"expected unix:PATH, cunix:PATH, or udp: or udp6: before "
-		"HOST[:PORT]"},
+		"expected unix:PATH or cunix:PATH, absolute and up to 107 characters, "
+		"udp:ADDRESS[:PORT] or udp6:ADDRESS[:PORT]"},
 	{"unix:/tmp/x",
 		"/0123456789/0123456789/0123456789/0123456789/0123456789"
 		"/0123456789/0123456789/0123456789/0123456789/01234567",
 		"17: control.sockets[0] is "
 		"\"/0123456789/0123456789/0123456789/0123456789/0123456789"
 		"/0123456789/0123456789/0123456789/0123456789/01234567\", "
-		"expected unix:PATH, cunix:PATH, or udp: or udp6: before "
-		"HOST[:PORT]"},
+		"expected unix:PATH or cunix:PATH, absolute and up to 107 characters, "
+		"udp:ADDRESS[:PORT] or udp6:ADDRESS[:PORT]"},
 	{"\"unix:/tmp/x\"", "\"unix:/tmp/x\", \"/tmp/x\"",
 		"17: control.sockets[1] is \"/tmp/x\" again, expected each once"},
 	{"control = {", "control = { notify = [ \"tcp:127.0.0.1\" ];",
