@@ -27,7 +27,7 @@ COMMON_SRC := counters.c endpoint.c log.c ring.c shm_region.c config.c config_sc
 	config_value.c config_number.c config_net.c config_socket.c config_check.c config_print.c flow_totals.c \
 	session_record.c
 
-DP_SRC := main.c eal.c port.c steering.c worker.c io.c parse.c addr_table.c flow.c \
+DP_SRC := main.c eal.c memif.c port.c steering.c worker.c io.c parse.c addr_table.c flow.c \
 	flow_table.c relay.c learn.c latch.c rtp_stats.c rewrite.c packet_ring.c handoff.c punt.c \
 	neighbour.c arp.c nd.c mld.c icmp.c command.c upkeep.c
 
@@ -43,7 +43,7 @@ RRCTL_SRC := rrctl.c rrctl_out.c rrctl_region.c rrctl_store.c rrctl_status.c rrc
 
 # Unit tests: a name here is tests/unit/test_NAME.cc; test_NAME_OBJ names what it links.
 UNIT_TESTS := counters endpoint log config rrctl ring region arp nd mld icmp steering neighbour rtpp_lex rtpp_parse rtpp_reply port_alloc retrans listener session session_change no_memory commands realm_select store expiry resync dp_client
-UNIT_TESTS += learn parse flow_table flow_read rtp_stats relay rewrite command
+UNIT_TESTS += memif learn parse flow_table flow_read rtp_stats relay rewrite command
 STRESS_TESTS := ring region flow
 FUZZ_TARGETS := rtpp parse rtp dp_msg
 # Scripts: tests/golden/NAME, tests/packets/NAME.py, tests/smoke/NAME.sh, tests/crash/NAME.py.
@@ -69,6 +69,8 @@ test_arp_OBJ := dpdk_app/arp.o
 test_nd_OBJ := dpdk_app/nd.o
 test_mld_OBJ := dpdk_app/mld.o
 test_icmp_OBJ := dpdk_app/icmp.o
+test_memif_OBJ := dpdk_app/memif.o common/log.o
+test_memif_LIBS = $(DP_LIBS)
 test_steering_OBJ := dpdk_app/steering.o
 test_steering_LIBS = $(DP_LIBS)
 test_neighbour_OBJ := dpdk_app/neighbour.o

@@ -10,7 +10,6 @@
 #include <unistd.h>
 
 #include <rte_launch.h>
-#include <rte_malloc.h>
 
 #include "addr_table.h"
 #include "atomic.h"
@@ -19,6 +18,7 @@
 #include "eal.h"
 #include "handoff.h"
 #include "log.h"
+#include "memif.h"
 #include "neighbour.h"
 #include "port.h"
 #include "punt.h"
@@ -89,6 +89,13 @@ static int lock_init(void) {
 
 static void lock_fini(void) {
 	close(dp.lock_fd);
+}
+
+// What a dataplane that was killed left in the way of this one. Behind the lock: it is dead.
+static int leftovers_init(void) {
+	for (uint32_t i = 0; i < dp.cfg.n_ports; i++)
+		memif_remove_dead_socket(dp.cfg.port[i].device);
+	return 0;
 }
 
 static int eal_step_init(void) {
@@ -302,6 +309,7 @@ static const struct {
 } steps[] = {
 	{"signals", signals_init, NULL},
 	{"lock", lock_init, lock_fini},
+	{"leftovers", leftovers_init, NULL},
 	{"eal", eal_step_init, eal_stop},
 	{"ports", ports_init, ports_fini},
 	{"region", region_init, region_fini},

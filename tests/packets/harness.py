@@ -95,9 +95,6 @@ class Port:
             args.append(f"tx_pcap={name}")
         return {"name": self.name, "device": ",".join(args), "start": "held", **self.options}
 
-    def clean(self):
-        """Captures are read and written anew."""
-
     def n_frames(self):
         return sum(len(frames) for frames in self.queues)
 
@@ -120,11 +117,6 @@ class WirePort:
     def connect(self, n_queues, check):
         self.close()
         self.wire = Wire(self.path, n_queues, check)
-
-    def clean(self):
-        """A dataplane that was killed leaves its socket behind."""
-        if os.path.exists(self.path):
-            os.unlink(self.path)
 
     def close(self):
         if self.wire:
@@ -164,8 +156,6 @@ class Dataplane:
         path = os.path.join(self.folder, "rtprelay.conf")
         with open(path, "w", encoding="ascii") as f:
             f.writelines(f"{key} = {to_conf(value)};\n" for key, value in self.conf.items())
-        for port in self.ports:
-            port.clean()
         self._close_log()
         self.log = open(os.path.join(self.folder, "log"), "ab")
         self.process = subprocess.Popen(
