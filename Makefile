@@ -33,7 +33,7 @@ DP_SRC := main.c eal.c memif.c port.c steering.c worker.c io.c parse.c addr_tabl
 
 CONTROL_SRC := main.c supervisor.c passed_sockets.c command_socket.c privdrop.c loop.c listener.c \
 	datagram_socket.c stream_conn.c job.c retrans.c keyed_hash.c rtpp_lex.c rtpp_parse.c rtpp_media.c \
-	rtpp_reply.c capabilities.c port_alloc.c control.c command.c session.c session_index.c \
+	rtpp_reply.c capabilities.c port_alloc.c port_rest.c control.c command.c session.c session_index.c \
 	session_match.c session_change.c session_flow.c session_media.c session_store.c realm_select.c \
 	cmd_update.c cmd_lookup.c cmd_delete.c cmd_query.c cmd_info.c cmd_stats.c cmd_media.c \
 	subcommand.c dp_client.c dp_lane.c dp_region.c dp_request.c store.c store_boot.c resync.c expiry.c stats.c

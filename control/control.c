@@ -19,6 +19,7 @@
 #include "crash_point.h"
 #include "log.h"
 #include "port_alloc.h"
+#include "port_rest.h"
 #include "retrans.h"
 #include "session_change.h"
 #include "session_flow.h"
@@ -559,6 +560,7 @@ int control_open_at(struct control *ctl, const struct rr_config *cfg, struct ret
 		return ret;
 	}
 	dp_client_watch(ctl->dp, ctl->now_ns);
+	port_rest_recall(ctl);
 	return 0;
 }
 

@@ -5,7 +5,8 @@
 // free, resting or taken. Free pairs of one address and owner worker stand in an array from which
 // a random one is taken by swap-remove. A released pair rests before it is free again; when
 // nothing else is left the pair that has rested longest is used, and counted. Nothing here survives
-// the process: at start every pair of a recovered call is taken again by port_alloc_take_specific.
+// the process: at start every pair of a recovered call is taken again by port_alloc_take_specific,
+// and port_rest.c lets rest what may still be sent to.
 #pragma once
 
 #include <stdbool.h>

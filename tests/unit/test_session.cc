@@ -67,6 +67,67 @@ TEST_F(PoolTest, FreePairOfAnyAddressGoesBeforeARestingOne) {
 	EXPECT_EQ(n_early(0), 1U);
 }
 
+// Ports that were used before control was started anew.
+class RestartTest : public SessionTest {
+      protected:
+	struct session_pair pair[SESSION_N_LEGS] = {};
+
+	void make_call() {
+		U("ft");
+		L("ft tt");
+		for (unsigned int i = 0; i < SESSION_N_LEGS; i++)
+			pair[i] = session("c")->leg[i].pair;
+	}
+	void restart() {
+		crash();
+		open();
+		settle();
+	}
+	uint32_t n_resting() {
+		struct port_alloc_stats st = {};
+
+		EXPECT_EQ(port_alloc_get_stats(ctl.ports, pair[0].addr, &st), 0);
+		return st.n_resting;
+	}
+	void end_call() {
+		command("D c ft");
+		settle(); // until its row is gone
+	}
+};
+
+TEST_F(RestartTest, PortsOfACallThatJustEndedRest) {
+	make_call();
+	receive(session("c"), SESSION_CALLEE, SESSION_RTP, 1);
+	receive(session("c"), SESSION_CALLER, SESSION_RTCP, 1);
+	end_call();
+	restart();
+	EXPECT_EQ(n_resting(), 2U);
+	for (int i = 0; i < 48; i++) { // as many as are free
+		int port = port_of(command("U n" + std::to_string(i) + " 198.18.0.50 4000 ft"));
+
+		EXPECT_NE(port, pair[SESSION_CALLEE].port);
+		EXPECT_NE(port, pair[SESSION_CALLER].port);
+	}
+}
+
+TEST_F(RestartTest, PortsThatNobodySendsToAreFree) {
+	make_call();
+	receive(session("c"), SESSION_CALLEE, SESSION_RTP, 1);
+	end_call();
+	now += cfg.port_rest_ms * UINT64_C(1000000);
+	restart();
+	EXPECT_EQ(n_resting(), 0U);
+}
+
+TEST_F(RestartTest, PortsOfALiveCallDoNotRest) {
+	make_call();
+	receive(session("c"), SESSION_CALLEE, SESSION_RTP, 1);
+	restart();
+	EXPECT_EQ(n_resting(), 0U);
+	EXPECT_EQ(session("c")->leg[SESSION_CALLEE].pair.port, pair[SESSION_CALLEE].port);
+	EXPECT_EQ(port_alloc_release(ctl.ports, pair[0].addr, pair[0].port, now), 0);
+}
+
 TEST_F(PoolTest, WithoutAFreePairTheOneThatRestedLongestGoes) {
 	drain_pool();
 	release(1, 20040);
