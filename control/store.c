@@ -7,14 +7,13 @@
 #include <lmdb.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 
 #include "config.h"
+#include "folder.h"
 #include "log.h"
 #include "store_boot.h"
 
 #define FILE_MODE 0660
-#define DIR_MODE 0770
 #define PURGE_EXTRA 16
 #define MAX_READERS 32
 
@@ -71,22 +70,6 @@ static int set_dir(struct store *st, const char *dir) {
 	if (len >= sizeof(st->dir))
 		return -ENAMETOOLONG;
 	memcpy(st->dir, dir, len + 1);
-	return 0;
-}
-
-static int make_dir(const char *dir) {
-	char path[RR_PATH_LEN];
-	size_t len = strlen(dir);
-
-	memcpy(path, dir, len + 1);
-	for (size_t i = 1; i <= len; i++) {
-		if (path[i] != '/' && path[i] != '\0')
-			continue;
-		path[i] = '\0';
-		if (mkdir(path, DIR_MODE) < 0 && errno != EEXIST)
-			return -errno;
-		path[i] = dir[i];
-	}
 	return 0;
 }
 
@@ -193,8 +176,8 @@ int store_open(struct store **out, const struct store_params *params) {
 		return -ENOMEM;
 	ret = set_dir(st, params->dir);
 	if (ret == 0)
-		ret = make_dir(st->dir);
-	if (ret == 0)
+		ret = folder_make(st->dir);
+	if (ret >= 0)
 		ret = store_boot_enter(st->dir, params->boot_id);
 	if (ret == 0)
 		ret = open_env(st, params);

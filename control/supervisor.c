@@ -25,6 +25,7 @@
 #include <unistd.h>
 
 #include "clock.h"
+#include "folder.h"
 #include "log.h"
 #include "passed_sockets.h"
 #include "privdrop.h"
@@ -85,20 +86,13 @@ static void remove_pid(const struct supervisor *sv, const char *name) {
 	unlink(path);
 }
 
-// Make a folder and its parents; what was there stays as it is.
+// What was there stays as it is.
 static int make_dir(const char *path, const struct privdrop *identity) {
-	char part[RR_PATH_LEN];
+	int rc = folder_make(path);
 
-	for (const char *slash = strchr(path + 1, '/'); slash; slash = strchr(slash + 1, '/')) {
-		snprintf(part, sizeof(part), "%.*s", (int)(slash - path), path);
-		if (mkdir(part, 0755) < 0 && errno != EEXIST)
-			return -errno;
-	}
-	if (mkdir(path, 0770) < 0)
-		return errno == EEXIST ? 0 : -errno;
-	if (identity->change_group && chown(path, identity->uid, identity->gid) < 0)
+	if (rc == 1 && identity->change_group && chown(path, identity->uid, identity->gid) < 0)
 		return -errno;
-	return 0;
+	return rc < 0 ? rc : 0;
 }
 
 static int make_dirs(struct supervisor *sv) {
