@@ -6,7 +6,6 @@
 #include "capabilities.h"
 
 #include <stddef.h>
-#include <string.h>
 
 static const struct {
 	const char *datestamp;
@@ -42,8 +41,7 @@ static const struct {
 
 bool capability_known(struct slice datestamp, bool has_notify) {
 	for (size_t i = 0; i < RR_ARRAY_LEN(capabilities); i++) {
-		if (datestamp.len == strlen(capabilities[i].datestamp) &&
-			memcmp(datestamp.p, capabilities[i].datestamp, datestamp.len) == 0)
+		if (slice_is(datestamp, capabilities[i].datestamp))
 			return has_notify || !capabilities[i].needs_notify;
 	}
 	return false;

@@ -23,8 +23,7 @@ static uint32_t default_realm(const struct rr_config *cfg) {
 	return cfg->bridge_internal >= 0 ? (uint32_t)cfg->bridge_internal : 0;
 }
 
-// The pool entry that is this address, or -1.
-static int find_pool_addr(const struct rr_config *cfg, const struct rr_endpoint *addr) {
+int realm_find_addr(const struct rr_config *cfg, const struct rr_endpoint *addr) {
 	for (uint32_t i = 0; i < cfg->n_addrs; i++) {
 		if (cfg->addr[i].family == addr->family &&
 			memcmp(cfg->addr[i].addr, addr->addr, sizeof(addr->addr)) == 0)
@@ -77,11 +76,9 @@ static int find_route(const struct rr_config *cfg, const struct rr_endpoint *add
 	return best >= 0 ? best : gateway;
 }
 
-static int find_label(const struct rr_config *cfg, struct slice label) {
+int realm_find_label(const struct rr_config *cfg, struct slice label) {
 	for (uint32_t i = 0; i < cfg->n_realms; i++) {
-		const char *name = cfg->realm[i].name;
-
-		if (strlen(name) == label.len && memcmp(name, label.p, label.len) == 0)
+		if (slice_is(label, cfg->realm[i].name))
 			return (int)i;
 	}
 	return -1;
@@ -126,7 +123,7 @@ static enum rtpp_error read_letters(
 
 static enum rtpp_error choose_addr(const struct rr_config *cfg, const struct rr_endpoint *addr,
 	struct realm_choice *choice, bool *unbindable) {
-	int index = find_pool_addr(cfg, addr);
+	int index = realm_find_addr(cfg, addr);
 
 	choice->named = true;
 	*unbindable = index < 0;
@@ -137,7 +134,7 @@ static enum rtpp_error choose_addr(const struct rr_config *cfg, const struct rr_
 
 static enum rtpp_error choose_label(
 	const struct rr_config *cfg, struct slice label, struct realm_choice *choice) {
-	int realm = find_label(cfg, label);
+	int realm = realm_find_label(cfg, label);
 
 	if (realm < 0)
 		return RTPP_E_LOCAL_ADDR;
@@ -148,7 +145,7 @@ static enum rtpp_error choose_label(
 
 static enum rtpp_error choose_route(
 	const struct rr_config *cfg, const struct rr_endpoint *addr, struct realm_choice *choice) {
-	int index = find_pool_addr(cfg, addr);
+	int index = realm_find_addr(cfg, addr);
 	int realm = find_route(cfg, addr);
 
 	if (index < 0 && realm < 0)

@@ -10,6 +10,7 @@
 #include <stdint.h>
 
 #include "endpoint.h"
+#include "slice.h"
 
 #define RTPP_MAX_TOKENS 23 // command word included
 #define RTPP_MAX_SUBCOMMANDS 15
@@ -17,11 +18,6 @@
 #define RTPP_MAX_REPLY 1023 // bytes, cookie included
 #define RTPP_MAX_COUNTERS 22
 #define RTPP_NOTIFY_TAG_MAX 1024
-
-struct slice {
-	const char *p;
-	size_t len;
-};
 
 enum rtpp_verb {
 	RTPP_U,

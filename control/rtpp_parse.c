@@ -20,10 +20,6 @@ struct input {
 
 typedef enum rtpp_error (*parse_fn)(struct rtpp_cmd *cmd, const struct input *in);
 
-bool slice_is(struct slice s, const char *text) {
-	return s.len == strlen(text) && memcmp(s.p, text, s.len) == 0;
-}
-
 static bool slice_begins(struct slice s, const char *text) {
 	size_t len = strlen(text);
 

@@ -33,7 +33,4 @@ void rtpp_env_init(struct rtpp_env *env, const struct rr_config *cfg, const char
 // cmd->verb is valid from the check of the argument count on. Slices in cmd point into text.
 enum rtpp_error rtpp_parse(struct rtpp_cmd *cmd, struct slice text, const struct rtpp_env *env);
 
-// True when a slice holds exactly this text.
-bool slice_is(struct slice s, const char *text);
-
 RR_END_DECLS

@@ -83,7 +83,7 @@ int session_set_text(struct session *s, enum session_text which, struct slice te
 
 	for (unsigned int i = 0; i < SESSION_N_TEXTS; i++)
 		all[i] = session_text(s, (enum session_text)i);
-	if (all[which].len == text.len && memcmp(all[which].p, text.p, text.len) == 0)
+	if (slice_equal(all[which], text))
 		return 0;
 	all[which] = text;
 	return session_set_texts(s, all);
@@ -204,7 +204,9 @@ static int take_from_pool(struct control *ctl, const struct session_local *local
 	return ret;
 }
 
-static void give_back(struct control *ctl, const struct session_pair *pair) {
+void session_give_back(struct control *ctl, const struct session_pair *pair) {
+	if (pair->uid == 0)
+		return;
 	session_index_set_pair(&ctl->index, pair->addr, pair->port, NULL);
 	port_alloc_release(ctl->ports, pair->addr, pair->port, ctl->now_ns);
 }
@@ -219,12 +221,12 @@ static int take_pair(struct control *ctl, struct session *s, const struct sessio
 	ret = take_from_pool(ctl, local, worker, pair);
 	if (ret < 0)
 		return ret;
+	pair->uid = ctl->next_uid++;
 	ret = session_index_set_pair(&ctl->index, pair->addr, pair->port, s);
 	if (ret < 0) {
-		give_back(ctl, pair);
+		session_give_back(ctl, pair);
 		return ret;
 	}
-	pair->uid = ctl->next_uid++;
 	rr_crash_point(RR_CRASH_reserve_after);
 	return 0;
 }
@@ -283,7 +285,7 @@ int session_take_ports(struct control *ctl, struct session *s, unsigned int leg)
 		ret = session_retire(s, leg);
 	}
 	if (ret < 0) {
-		give_back(ctl, &pair);
+		session_give_back(ctl, &pair);
 		return ret;
 	}
 	l->pair = pair;
@@ -330,7 +332,7 @@ void session_drop_deleted(struct control *ctl, struct session *s) {
 		}
 		*place = r->next;
 		session_add_to_base(ctl, s, r->leg, &r->pair);
-		give_back(ctl, &r->pair);
+		session_give_back(ctl, &r->pair);
 		retired_free(s, r);
 		session_touch(ctl, s);
 	}

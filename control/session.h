@@ -189,6 +189,9 @@ void session_flow_deleted(struct control *ctl, const struct dp_request *req);
 // Free the retired pairs whose flows are gone, and the session when it is ending and none is left.
 void session_drop_deleted(struct control *ctl, struct session *s);
 
+// Ports that nothing uses any more are free again. Does nothing when there are none.
+void session_give_back(struct control *ctl, const struct session_pair *pair);
+
 // Mark for the next commit.
 void session_touch(struct control *ctl, struct session *s);
 

@@ -132,10 +132,6 @@ static void restore_leg(struct session *s, unsigned int i, const struct session_
 	PUT_BACK(leg, before, after, on_hold);
 }
 
-static bool same_text(struct slice a, struct slice b) {
-	return a.len == b.len && (a.len == 0 || memcmp(a.p, b.p, a.len) == 0);
-}
-
 // Without memory the texts stay what the command made them, which only a timeout notice shows.
 static void restore_texts(
 	struct session *s, const struct session_view *before, const struct session_view *after) {
@@ -146,7 +142,7 @@ static void restore_texts(
 		struct slice set = session_texts_get(after->texts, (enum session_text)i);
 
 		text[i] = session_text(s, (enum session_text)i);
-		if (same_text(text[i], set))
+		if (slice_equal(text[i], set))
 			text[i] = was;
 	}
 	session_set_texts(s, text);

@@ -4,10 +4,6 @@
 
 #include <string.h>
 
-static bool equal(struct slice a, struct slice b) {
-	return a.len == b.len && memcmp(a.p, b.p, a.len) == 0;
-}
-
 // stored = tag + ";" + anything
 static bool is_numbered(struct slice stored, struct slice tag) {
 	return stored.len > tag.len && stored.p[tag.len] == ';' &&
@@ -26,9 +22,9 @@ static struct slice media_number(struct slice tag) {
 static bool is_peer(struct slice stored, struct slice from, struct slice to) {
 	if (!to.p)
 		return false;
-	if (equal(stored, to))
+	if (slice_equal(stored, to))
 		return true;
-	return is_numbered(stored, to) && equal(media_number(stored), media_number(from));
+	return is_numbered(stored, to) && slice_equal(media_number(stored), media_number(from));
 }
 
 struct session_match session_match(const struct call *call, struct slice from, struct slice to) {
@@ -37,7 +33,7 @@ struct session_match session_match(const struct call *call, struct slice from, s
 	for (struct session *s = call ? call->first : NULL; s; s = s->links.next_of_call) {
 		struct slice stored = session_text(s, SESSION_FROM_TAG);
 
-		if (equal(stored, from))
+		if (slice_equal(stored, from))
 			match.party = SESSION_CALLER;
 		else if (is_peer(stored, from, to))
 			match.party = SESSION_CALLEE;
@@ -50,7 +46,7 @@ struct session_match session_match(const struct call *call, struct slice from, s
 }
 
 static enum session_prefix prefix(struct slice stored, struct slice tag) {
-	if (equal(stored, tag))
+	if (slice_equal(stored, tag))
 		return SESSION_PREFIX_EXACT;
 	return is_numbered(stored, tag) ? SESSION_PREFIX_LONGER : SESSION_PREFIX_NONE;
 }

@@ -164,14 +164,6 @@ static struct slice slice_of(const struct rr_text *text) {
 	return (struct slice){.p = text->p, .len = text->len};
 }
 
-static int find_addr(const struct rr_config *cfg, const struct rr_endpoint *local) {
-	for (uint32_t i = 0; i < cfg->n_addrs; i++)
-		if (cfg->addr[i].family == local->family &&
-			memcmp(cfg->addr[i].addr, local->addr, sizeof(local->addr)) == 0)
-			return (int)i;
-	return -EADDRNOTAVAIL;
-}
-
 // Ports of a stored pair, taken again for s.
 static int load_pair(struct control *ctl, struct session *s,
 	const struct rr_session_record_pair *in, struct session_pair *pair) {
@@ -183,9 +175,9 @@ static int load_pair(struct control *ctl, struct session *s,
 		return 0;
 	if (in->uid == 0)
 		return -EPROTO;
-	addr = find_addr(ctl->cfg, &in->local);
+	addr = realm_find_addr(ctl->cfg, &in->local);
 	if (addr < 0)
-		return addr;
+		return -EADDRNOTAVAIL;
 	ret = port_alloc_take_specific(ctl->ports, (uint32_t)addr, port);
 	if (ret == -ERANGE)
 		return -EADDRNOTAVAIL;
@@ -198,18 +190,16 @@ static int load_pair(struct control *ctl, struct session *s,
 // The realm of that name, else the one that the leg's ports belong to, else the first.
 static uint16_t find_realm(
 	const struct rr_config *cfg, const struct rr_text *name, const struct session_pair *pair) {
-	for (uint32_t i = 0; i < cfg->n_realms; i++) {
-		const char *known = cfg->realm[i].name;
+	int known = realm_find_label(cfg, slice_of(name));
 
-		if (strlen(known) == name->len && memcmp(known, name->p, name->len) == 0)
-			return (uint16_t)i;
-	}
+	if (known >= 0)
+		return (uint16_t)known;
 	return pair->uid != 0 ? cfg->addr[pair->addr].realm : 0;
 }
 
 static void load_local(const struct rr_config *cfg, const struct rr_session_record_leg *in,
 	const struct rr_text *realm, struct session_leg *leg) {
-	int exact = in->flags & RR_RECORD_LEG_EXACT ? find_addr(cfg, &in->exact) : -1;
+	int exact = in->flags & RR_RECORD_LEG_EXACT ? realm_find_addr(cfg, &in->exact) : -1;
 
 	leg->local = (struct session_local){
 		.realm = find_realm(cfg, realm, &leg->pair),
@@ -315,18 +305,11 @@ static int load_all(
 	return ret;
 }
 
-static void give_back(struct control *ctl, const struct session_pair *pair) {
-	if (pair->uid == 0)
-		return;
-	session_index_set_pair(&ctl->index, pair->addr, pair->port, NULL);
-	port_alloc_release(ctl->ports, pair->addr, pair->port, ctl->now_ns);
-}
-
 static void undo_load(struct control *ctl, struct session *s) {
 	for (unsigned int i = 0; i < SESSION_N_LEGS; i++)
-		give_back(ctl, &s->leg[i].pair);
+		session_give_back(ctl, &s->leg[i].pair);
 	for (struct session_retired *r = s->retired; r; r = r->next)
-		give_back(ctl, &r->pair);
+		session_give_back(ctl, &r->pair);
 	session_free(ctl, s);
 }
 

@@ -210,18 +210,14 @@ void stats_look_for_unsettled(struct control *ctl) {
 // ---- `G`
 // -----------------------------------------------------------------------------------------
 
-static bool named(struct slice name, const char *text) {
-	return name.len == strlen(text) && memcmp(name.p, text, name.len) == 0;
-}
-
 int stats_format(const struct stats *st, struct slice name, char *buf, size_t size) {
-	if (named(name, "total_duration"))
+	if (slice_is(name, "total_duration"))
 		return snprintf(buf, size, "%f",
 			(double)st->counter[STATS_duration_ns] / (double)RR_NS_PER_S);
-	if (named(name, "pps_in"))
+	if (slice_is(name, "pps_in"))
 		return snprintf(buf, size, "%f", st->pps_in);
 	for (unsigned int i = 0; i < STATS_N; i++)
-		if (table[i].kind == RR_CONTROL_G && named(name, table[i].name))
+		if (table[i].kind == RR_CONTROL_G && slice_is(name, table[i].name))
 			return snprintf(buf, size, "%llu",
 				(unsigned long long)stats_settled(st, (enum stats_counter)i));
 	return -ENOENT;
