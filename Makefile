@@ -48,7 +48,7 @@ STRESS_TESTS := ring region flow
 FUZZ_TARGETS := rtpp parse rtp dp_msg
 # Scripts: tests/golden/NAME, tests/packets/NAME.py, tests/smoke/NAME.sh, tests/crash/NAME.py.
 GOLDEN_TESTS := transcripts supervision
-PACKET_TESTS := relay drops learning slow_path turns workers hostile_region
+PACKET_TESTS := relay drops learning slow_path turns workers start_stop hostile_region
 SMOKE_TESTS := call_test families_test many_calls_test reinvite_test spoof_test ttl_test \
 	control_restart_test dataplane_restart_test second_instance_test
 CRASH_TESTS := model_test crash_points random_kills

@@ -2,6 +2,7 @@
 // rtprelay-dp: start-up as one table, the main thread's loop, and the way down in reverse.
 #include <errno.h>
 #include <getopt.h>
+#include <pthread.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -58,23 +59,30 @@ struct dataplane {
 };
 
 static struct dataplane dp;
-static uint32_t signalled; // writer: the signal handler
 
-static void on_signal(int number RR_UNUSED) {
-	rr_store_relaxed(&signalled, 1U);
+// ---- signals
+
+static sigset_t stop_signals;
+
+// SIGTERM and SIGINT are blocked for good, in every thread that is made from here on, and the main
+// thread asks for them where it can stop: a system call of the start-up that is interrupted would
+// look like one that failed.
+static void signals_init(void) {
+	sigemptyset(&stop_signals);
+	sigaddset(&stop_signals, SIGTERM);
+	sigaddset(&stop_signals, SIGINT);
+	pthread_sigmask(SIG_BLOCK, &stop_signals, NULL);
+	signal(SIGPIPE, SIG_IGN);
+}
+
+// True when the program is to stop; waits for that at most so long.
+static bool stop_wanted(long patience_ns) {
+	const struct timespec patience = {.tv_nsec = patience_ns};
+
+	return sigtimedwait(&stop_signals, NULL, &patience) > 0;
 }
 
 // ---- start-up steps
-
-static int signals_init(void) {
-	struct sigaction stop = {.sa_handler = on_signal};
-	struct sigaction ignore = {.sa_handler = SIG_IGN};
-
-	if (sigaction(SIGTERM, &stop, NULL) < 0 || sigaction(SIGINT, &stop, NULL) < 0 ||
-		sigaction(SIGPIPE, &ignore, NULL) < 0)
-		return -errno;
-	return 0;
-}
 
 static int lock_init(void) {
 	int holder;
@@ -307,7 +315,6 @@ static const struct {
 	int (*init)(void);
 	void (*fini)(void);
 } steps[] = {
-	{"signals", signals_init, NULL},
 	{"lock", lock_init, lock_fini},
 	{"leftovers", leftovers_init, NULL},
 	{"eal", eal_step_init, eal_stop},
@@ -326,31 +333,32 @@ static const struct {
 // ---- the main thread
 
 static void run(void) {
-	const struct timespec length = {.tv_nsec = MAIN_NAP_NS};
+	uint32_t n;
 
-	while (!rr_load_relaxed(&signalled)) {
+	do {
 		uint64_t now_ns = rr_now_ns();
-		uint32_t n = punt_poll(&dp.punt, now_ns);
 
+		n = punt_poll(&dp.punt, now_ns);
 		upkeep_turn(&dp.upkeep, now_ns);
-		if (n == 0)
-			nanosleep(&length, NULL);
-	}
-	rr_info("main", "stopping, calls are kept");
+	} while (!stop_wanted(n == 0 ? MAIN_NAP_NS : 0));
 }
 
 static int start_and_run(void) {
+	bool stop = false;
 	size_t n = 0;
 	int ret = 0;
 
-	while (n < RR_ARRAY_LEN(steps)) {
+	while (n < RR_ARRAY_LEN(steps) && !stop) {
 		ret = steps[n].init();
 		if (ret < 0)
 			break;
 		n++;
+		stop = stop_wanted(0);
 	}
-	if (ret == 0)
+	if (ret == 0 && !stop)
 		run();
+	if (ret == 0)
+		rr_info("main", "stopping, calls are kept");
 	else
 		rr_err("main", "start failed step=%s error=%s", steps[n].name, strerror(-ret));
 	while (n-- > 0)
@@ -406,6 +414,7 @@ static int options_parse(struct options *o, int argc, char **argv) {
 int main(int argc, char **argv) {
 	struct options o = {0};
 
+	signals_init();
 	rr_log_init(PROGRAM, RR_LOG_INFO);
 	if (options_parse(&o, argc, argv) < 0) {
 		fputs(HELP, stderr);

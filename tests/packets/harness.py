@@ -133,6 +133,7 @@ class Dataplane:
         self.own_folder = folder is None
         self.folder = folder or tempfile.mkdtemp(prefix="rtprelay-packets-")
         self.run_dir = os.path.join(self.folder, "run")
+        self.log_path = os.path.join(self.folder, "log")
         self.log = None
         self.process = None
         self.region = None
@@ -152,35 +153,39 @@ class Dataplane:
             "media": {"port_min": 35000, "port_max": 35999, **(media or {})},
         }
 
-    def start(self):
+    def launch(self, in_child=die_with_the_test):
+        """Begin a start, and wait for nothing."""
         path = os.path.join(self.folder, "rtprelay.conf")
         with open(path, "w", encoding="ascii") as f:
             f.writelines(f"{key} = {to_conf(value)};\n" for key, value in self.conf.items())
         self._close_log()
-        self.log = open(os.path.join(self.folder, "log"), "ab")
+        self.log = open(self.log_path, "ab")
         self.process = subprocess.Popen(
             [os.path.abspath(os.path.join(BUILD, "rtprelay-dp")), "-c", path],
             cwd=self.folder,
             stderr=self.log,
             stdout=self.log,
             stdin=subprocess.DEVNULL,
-            preexec_fn=die_with_the_test,
+            preexec_fn=in_child,
         )
+
+    def start(self):
+        self.launch()
         wait_until(self._has_made_region, "a region", self.check_alive)
-        self.region = Region(self._region_path(), self.check_alive)
+        self.region = Region(self.region_path(), self.check_alive)
         for port in self.ports:
             if isinstance(port, WirePort):
                 port.connect(self.n_workers, self.check_alive)
         wait_until(self._is_running, "a running dataplane", self.check_alive)
         return self
 
-    def _region_path(self):
+    def region_path(self):
         return os.path.join(self.run_dir, "region")
 
     def _has_made_region(self):
         """Does the region that lies there, if one does, name the process that was started?"""
         try:
-            with open(self._region_path(), "rb") as f:
+            with open(self.region_path(), "rb") as f:
                 header = unpack("rr_shm_header", f.read(size_of("rr_shm_header")))
         except FileNotFoundError:
             return False
@@ -196,8 +201,7 @@ class Dataplane:
             )
 
     def log_text(self):
-        self.log.flush()
-        with open(self.log.name, encoding="utf-8", errors="replace") as f:
+        with open(self.log_path, encoding="utf-8", errors="replace") as f:
             return f.read()
 
     def __enter__(self):
