@@ -68,11 +68,13 @@ static sigset_t stop_signals;
 // thread asks for them where it can stop: a system call of the start-up that is interrupted would
 // look like one that failed.
 static void signals_init(void) {
+	const struct sigaction ignore = {.sa_handler = SIG_IGN};
+
 	sigemptyset(&stop_signals);
 	sigaddset(&stop_signals, SIGTERM);
 	sigaddset(&stop_signals, SIGINT);
 	pthread_sigmask(SIG_BLOCK, &stop_signals, NULL);
-	signal(SIGPIPE, SIG_IGN);
+	sigaction(SIGPIPE, &ignore, NULL);
 }
 
 // True when the program is to stop; waits for that at most so long.
