@@ -131,6 +131,53 @@ static int take_lock(struct supervisor *sv) {
 	return 0;
 }
 
+static pid_t find_orphan(const struct supervisor *sv) {
+	struct flock lock = {
+		.l_type = F_WRLCK,
+		.l_whence = SEEK_SET,
+		.l_start = RR_LOCK_CONTROL,
+		.l_len = 1,
+	};
+
+	if (fcntl(sv->lock_fd, F_GETLK, &lock) < 0 || lock.l_type == F_UNLCK)
+		return 0;
+	return lock.l_pid;
+}
+
+// Returns false when it is time to end.
+static bool wait_a_little(struct supervisor *sv) {
+	struct timespec ts = {.tv_nsec = 10 * RR_NS_PER_MS};
+	int signo = sigtimedwait(&sv->signals, NULL, &ts);
+
+	if (signo == SIGHUP)
+		sv->draining = true;
+	return signo < 0 || signo == SIGHUP || signo == SIGCHLD;
+}
+
+// The worker of a supervisor that was killed was told to stop with it. It has the sockets until it
+// does.
+static int wait_for_orphan(struct supervisor *sv) {
+	uint64_t end_ns = rr_now_ns() + STOP_PATIENCE_NS;
+	pid_t pid = find_orphan(sv);
+
+	if (pid != 0)
+		rr_info("supervisor", "an earlier worker still has the sockets pid=%d", (int)pid);
+	while (pid != 0) {
+		if (rr_now_ns() > end_ns) {
+			rr_err("supervisor",
+				"another rtprelayd serves this region run_dir=%s pid=%d",
+				sv->cfg->run_dir, (int)pid);
+			return -EBUSY;
+		}
+		if (!wait_a_little(sv)) {
+			sv->status = 0;
+			return -EINTR;
+		}
+		pid = find_orphan(sv);
+	}
+	return 0;
+}
+
 static int copy_config(struct supervisor *sv) {
 	FILE *f;
 	int fd = memfd_create("rtprelay.conf", MFD_CLOEXEC);
@@ -370,6 +417,8 @@ static int prepare(struct supervisor *sv) {
 		rc = make_dirs(sv);
 	if (rc == 0)
 		rc = take_lock(sv);
+	if (rc == 0)
+		rc = wait_for_orphan(sv);
 	if (rc == 0)
 		rc = open_sockets(sv);
 	if (rc == 0)
