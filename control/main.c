@@ -34,14 +34,21 @@ struct worker {
 	struct control control;
 };
 
-static int init_lock(struct worker *w) {
+// Both are held until the process ends.
+static int init_locks(struct worker *w) {
 	int holder = 0;
 	int fd = rr_region_lock(w->cfg.run_dir, RR_LOCK_CONTROL, &holder);
 
 	if (fd == -EBUSY)
 		rr_err("main", "another rtprelayd serves this region run_dir=%s pid=%d",
 			w->cfg.run_dir, holder);
-	return fd < 0 ? fd : 0; // held until the process ends
+	if (fd < 0)
+		return fd;
+	fd = rr_region_lock(w->cfg.store_dir, RR_LOCK_CONTROL, &holder);
+	if (fd == -EBUSY)
+		rr_err("main", "another rtprelayd has this store store_dir=%s pid=%d",
+			w->cfg.store_dir, holder);
+	return fd < 0 ? fd : 0;
 }
 
 static int init_sockets(struct worker *w) {
@@ -178,7 +185,7 @@ static const struct step {
 	int (*init)(struct worker *w);
 	void (*fini)(struct worker *w);
 } steps[] = {
-	{"lock", init_lock, NULL},
+	{"locks", init_locks, NULL},
 	{"sockets", init_sockets, NULL},
 	{"loop", init_loop, fini_loop},
 	{"signals", init_signals, NULL},
