@@ -42,6 +42,7 @@ struct stream_conn {
 	bool eof; // the peer sends no more
 	bool paused; // not read, until some of its replies have left
 	bool is_unsent;
+	bool broken; // a reply could not be kept: those after it would answer the wrong commands
 	unsigned int n_jobs;
 	uint64_t order_in; // of the next command
 	uint64_t order_out; // of the next reply
@@ -154,7 +155,7 @@ static void conn_flush(struct stream_conn *c) {
 	struct timeval tv = patience(c->set);
 
 	not_unsent(c);
-	if (evbuffer_get_length(c->out) > 0 && conn_write(c) < 0) {
+	if (c->broken || (evbuffer_get_length(c->out) > 0 && conn_write(c) < 0)) {
 		conn_close(c);
 		return;
 	}
@@ -199,7 +200,8 @@ static void send_in_order(struct stream_conn *c) {
 		if (!job)
 			return;
 		LL_DELETE(c->early, job);
-		evbuffer_add(c->out, job->reply, job->reply_len);
+		if (evbuffer_add(c->out, job->reply, job->reply_len) < 0)
+			c->broken = true;
 		job_free(job);
 		c->order_out++;
 		mark_unsent(c);

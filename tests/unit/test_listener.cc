@@ -565,6 +565,22 @@ TEST_F(Listener, LinesAreAnsweredInTheirOrder) {
 	EXPECT_FALSE(client->closed);
 }
 
+// What comes after it would be taken for the answer to another command.
+TEST_F(Listener, ReplyWithoutMemoryEndsTheConnection) {
+	auto no_memory = [](size_t) -> void * { return nullptr; };
+	auto client = connect_to(serve("cunix:" + dir + "/c"));
+
+	client->say("w\n");
+	ASSERT_TRUE(turn_until([&] { return executed.size() == 1; }));
+	event_set_mem_functions(no_memory, realloc, free);
+	finish(waiting[0]);
+	event_set_mem_functions(nullptr, nullptr, nullptr);
+	waiting.clear();
+	client->say("V\n");
+	EXPECT_EQ(hear_to_the_end(*client), "");
+	EXPECT_TRUE(client->closed);
+}
+
 TEST_F(Listener, LineMayComeInPieces) {
 	auto client = connect_to(serve("cunix:" + dir + "/c"));
 	std::string line = "piece by piece\n";
