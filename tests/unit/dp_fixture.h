@@ -177,7 +177,7 @@ struct World {
 		cfg->n_realms = 2;
 		cfg->realm[1].port = INT_PORT;
 		cfg->realm[1].vlan = INT_VLAN;
-		cfg->hop_limit = 64;
+		cfg->hop_limit = 57; // no usual value: it can come from here alone
 		add_addr("198.18.0.1", 0);
 		add_addr("198.18.0.2", 0);
 		add_addr("2001:db8:1::1", 0);

@@ -4,7 +4,7 @@
 
 usage: make_vectors.py OUTPUT
 
-Addresses and MACs are those of tests/unit/dp_fixture.h. A row:
+Addresses, MACs and hop limit are those of tests/unit/dp_fixture.h. A row:
 VECTOR(name, checksum mode, address of arrival, address of departure, Ethernet length, IP length,
        source, source port, destination, destination port, TOS, frame in, frame out)
 """
@@ -36,6 +36,7 @@ NEXT_HOP = "aa:aa:aa:aa:aa:07"
 SENDER = "02:00:00:00:00:99"
 IN_PORT, OUT_PORT = 20002, 20050
 TOS = 0xb8
+HOP_LIMIT = 57
 LENGTHS = (0, 1, 2, 3, 12, 33, 172, 173, 1400)
 
 
@@ -74,9 +75,9 @@ def departure(local, payload, checksum=None):
     src, _, mac = LOCAL[local]
     udp = UDP(sport=OUT_PORT, dport=dport, chksum=checksum) / Raw(payload)
     if is_v6(local):
-        ip = IPv6(src=src, dst=dst, hlim=64, tc=TOS, fl=0)
+        ip = IPv6(src=src, dst=dst, hlim=HOP_LIMIT, tc=TOS, fl=0)
     else:
-        ip = IP(src=src, dst=dst, ttl=64, tos=TOS, id=0, flags="DF")
+        ip = IP(src=src, dst=dst, ttl=HOP_LIMIT, tos=TOS, id=0, flags="DF")
     return bytes(ether(local, mac, NEXT_HOP) / ip / udp)
 
 
