@@ -357,6 +357,21 @@ TEST_F(Relay, CompatRecordIsRefreshedOnceASecond) {
 	EXPECT_EQ(151, cold().latch_seq);
 }
 
+// Within 10 s of an update another SSRC of the settled source is relayed, and leaves no record.
+TEST_F(Relay, CompatRecordKeepsToItsSsrc) {
+	call("198.18.5.5");
+	from("198.18.5.5", 4000, rtp(100));
+	signal_again("198.18.5.5", 4000);
+	now += 2 * S;
+	EXPECT_TRUE(from("198.18.5.5", 4000, rtp(900, 77)));
+	EXPECT_EQ(100, cold().latch_seq);
+	now += 9 * S;
+	EXPECT_TRUE(from("198.18.5.5", 4000, rtp(901, 77)));
+	EXPECT_EQ(100, cold().latch_seq);
+	EXPECT_FALSE(from("198.18.6.6", 5000, rtp(902)));
+	EXPECT_TRUE(from("198.18.6.6", 5000, rtp(101)));
+}
+
 TEST_F(Relay, CompatNewSsrcLatchesAgain) {
 	call("198.18.5.5");
 	from("198.18.5.5", 4000, rtp(100));

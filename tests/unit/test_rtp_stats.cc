@@ -360,6 +360,25 @@ TEST_F(RtpStats, JitterStep) {
 	EXPECT_EQ(4.0, totals().jitter_mean);
 }
 
+// The estimate is that of the code in RFC 3550 A.8, bit for bit.
+TEST_F(RtpStats, JitterRoundsAsTheRfcDoes) {
+	std::mt19937 random(3);
+	uint32_t transit = 0, estimate = 0;
+
+	for (uint32_t seq = 0; seq < 2000; seq++) {
+		uint32_t last = transit;
+
+		now_us += 20000 + random() % 32 * 125; // whole units of 1/8000 s
+		packet((uint16_t)seq, seq * 160U);
+		transit = (uint32_t)(now_us / 125) - seq * 160U;
+		if (seq > 0)
+			estimate += (uint32_t)std::abs((int32_t)(transit - last)) -
+				    ((estimate + 8) >> 4);
+		ASSERT_EQ(estimate / 16.0, totals().jitter_last);
+	}
+	expect_model();
+}
+
 TEST_F(RtpStats, RepeatedTimestampIsSkipped) {
 	packet(0, 0);
 	now_us += 20000;
