@@ -52,6 +52,21 @@ class NoMemoryTest : public ControlTest {
 		EXPECT_TRUE(replied(job)) << text;
 		return replied(job) ? reply_of(job) : "";
 	}
+	std::vector<struct session_leg> live_legs() {
+		const struct session *s = session("c");
+
+		if (!s)
+			return {};
+		return std::vector<struct session_leg>(s->leg, s->leg + SESSION_N_LEGS);
+	}
+	uint32_t n_ports_taken() {
+		struct port_alloc_stats st = {};
+		uint32_t n = 0;
+
+		for (uint32_t i = 0; port_alloc_get_stats(ctl.ports, i, &st) == 0; i++)
+			n += st.n_taken;
+		return n;
+	}
 	std::string state() {
 		const struct session *s = session("c");
 		std::string text;
@@ -129,6 +144,32 @@ TEST_F(NoMemoryTest, RefusedNewCallLeavesNothing) {
 	}
 	EXPECT_GE(n, 3);
 	EXPECT_EQ(session_index_count(&ctl.index), 2U);
+}
+
+// Whatever fails, the dataplane ends with the flows of the calls that there are.
+TEST_F(NoMemoryTest, EveryCommandSucceedsOrLeavesThingsAsTheyWere) {
+	const char *commands[] = {"L c 198.18.0.60 5000 ft tt", "Un c 198.18.0.50 4000 ft",
+		"U c 198.18.0.51 4000 ft tt && L 198.18.0.61 5000",
+		"Q c ft && S ttl=9 && S tos=4 && D", "D c ft"};
+
+	for (const char *text : commands) {
+		for (int n = 0; n < 20; n++) {
+			command("U c 198.18.0.50 4000 ft");
+			without(n, text);
+			settle();
+			unsigned int n_flows = 0;
+
+			for (const struct session_leg &leg : live_legs())
+				n_flows += leg.pair.uid != 0 ? 2 : 0;
+			EXPECT_EQ(dp.n_installed(), n_flows) << text << " " << n;
+			command("X");
+			settle();
+			EXPECT_EQ(dp.n_installed(), 0U) << text << " " << n;
+			EXPECT_EQ(session_index_count(&ctl.index), 0U) << text << " " << n;
+		}
+	}
+	now += cfg.port_rest_ms * UINT64_C(1000000);
+	EXPECT_EQ(n_ports_taken(), 0U);
 }
 
 // The first call makes the tables of the index, and some of those that follow make them larger.
