@@ -49,13 +49,15 @@ static struct rte_ring *ring_to(const struct handoff *h, uint32_t owner) {
 // One run of packets for the same owner.
 static void run_send(struct handoff *h, struct burst *b, uint32_t first, uint32_t n) {
 	struct rte_ring *ring = ring_to(h, b->handed[first]->owner);
-	void *m[BURST_MAX];
+	struct rte_mbuf *m[BURST_MAX];
 	uint32_t n_sent = 0;
 
-	for (uint32_t i = 0; i < n; i++)
+	for (uint32_t i = 0; i < n; i++) {
 		m[i] = b->handed[first + i]->m;
+		m[i]->port = b->handed[first + i]->port;
+	}
 	if (ring)
-		n_sent = rte_ring_sp_enqueue_burst(ring, m, n, NULL);
+		n_sent = rte_ring_sp_enqueue_burst(ring, (void **)m, n, NULL);
 	for (uint32_t i = 0; i < n; i++) {
 		const struct pkt *p = b->handed[first + i];
 
@@ -85,11 +87,11 @@ void handoff_turn(struct handoff *h, struct burst *b) {
 		struct pkt *p = b->turned[i];
 		struct rte_ring *ring = ring_to(h, p->owner);
 
-		p->m->port = h->ports->port[p->out_port].id;
+		p->m->port = p->out_port;
 		if (ring && rte_ring_sp_enqueue(ring, p->m) == 0) {
 			pkt_count(b, p, RR_C_turned, 1);
 			pkt_count(b, p, RR_C_handoff_out, 1);
-			pkt_count(b, p, RR_C_held, 1);
+			rr_add_relaxed(&h->counters[p->out_port][RR_C_held], UINT64_C(1));
 		} else {
 			pkt_drop(b, p, ring ? RR_C_drop_handoff_full : RR_C_drop_handoff_stale);
 		}
@@ -99,17 +101,16 @@ void handoff_turn(struct handoff *h, struct burst *b) {
 
 uint32_t handoff_receive(struct handoff *h, uint32_t from, struct burst *b) {
 	struct rte_ring *ring = h->mesh->ring[from][h->self];
-	void *m[BURST_MAX];
+	struct rte_mbuf *m[BURST_MAX];
 	uint32_t n;
 
 	if (!ring)
 		return 0;
-	n = rte_ring_sc_dequeue_burst(ring, m, BURST_MAX, NULL);
+	n = rte_ring_sc_dequeue_burst(ring, (void **)m, BURST_MAX, NULL);
 	for (uint32_t i = 0; i < n; i++) {
-		struct rte_mbuf *mbuf = m[i];
-		uint8_t port = h->ports->index_of[mbuf->port];
+		uint8_t port = (uint8_t)m[i]->port;
 
-		pkt_add(b, mbuf, port);
+		pkt_add(b, m[i], port);
 		rr_add_relaxed(&h->counters[port][RR_C_handoff_in], UINT64_C(1));
 		rr_add_relaxed(&h->counters[port][RR_C_held], (uint64_t)-1);
 	}

@@ -10,7 +10,6 @@
 #include <stdint.h>
 
 #include "pkt.h"
-#include "port.h"
 
 #define HANDOFF_RING 1024 // packets between two workers
 
@@ -26,7 +25,6 @@ struct handoff_mesh {
 // One a worker.
 struct handoff {
 	const struct handoff_mesh *mesh;
-	const struct port_set *ports;
 	uint64_t (*counters)[RR_N_COUNTERS]; // of this worker
 	uint32_t self;
 };

@@ -136,7 +136,7 @@ void io_tx(struct io *io, struct burst *b) {
 }
 
 void io_tx_generated(struct io *io, struct rte_mbuf *m, uint64_t now_ns) {
-	uint32_t port = io->ports->index_of[m->port];
+	uint32_t port = m->port;
 
 	count(io, port, RR_C_held, (uint64_t)-1);
 	tx_enqueue(io, port, m, now_ns);

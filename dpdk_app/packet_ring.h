@@ -1,6 +1,9 @@
 // SPDX-License-Identifier: BSD-2-Clause
 // A ring of packets between two threads: one producer, one consumer, and what it still holds is
 // freed with it.
+//
+// In a ring m->port is the index of the configuration's ports, which all accounts go by: whoever
+// puts a packet in sets it. What the driver left there is not relied on; not every one sets it.
 #pragma once
 
 #include <stdint.h>

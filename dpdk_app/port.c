@@ -352,8 +352,6 @@ int port_set_open(struct port_set *set, const struct rr_config *cfg, const uint8
 
 		set->port[i].cfg = &cfg->port[i];
 		ret = port_open(&o);
-		if (ret == 0)
-			set->index_of[set->port[i].id] = (uint8_t)i;
 	}
 	if (ret == 0)
 		buffers_check(set, cfg);

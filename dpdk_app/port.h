@@ -40,7 +40,6 @@ struct port {
 struct port_set {
 	uint32_t n;
 	struct port port[RR_MAX_PORTS];
-	uint8_t index_of[RTE_MAX_ETHPORTS]; // ethdev id -> index
 	struct rte_mempool *pool; // every packet buffer of the process
 };
 

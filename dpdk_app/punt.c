@@ -34,12 +34,14 @@ static void count(const struct punt *punt, uint32_t port, enum rr_counter counte
 // ---- worker's side
 
 void punt_send(struct rte_ring *ring, struct burst *b) {
-	void *m[BURST_MAX];
+	struct rte_mbuf *m[BURST_MAX];
 	uint32_t n_sent;
 
-	for (uint32_t i = 0; i < b->n_punted; i++)
+	for (uint32_t i = 0; i < b->n_punted; i++) {
 		m[i] = b->punted[i]->m;
-	n_sent = rte_ring_sp_enqueue_burst(ring, m, b->n_punted, NULL);
+		m[i]->port = b->punted[i]->port;
+	}
+	n_sent = rte_ring_sp_enqueue_burst(ring, (void **)m, b->n_punted, NULL);
 	for (uint32_t i = 0; i < b->n_punted; i++) {
 		if (i < n_sent) {
 			pkt_count(b, b->punted[i], RR_C_punted, 1);
@@ -55,8 +57,8 @@ void punt_send(struct rte_ring *ring, struct burst *b) {
 
 // The frame is on its way to worker 0 or dropped; either way it is no longer the caller's.
 static void inject(struct punt *punt, uint8_t port, struct rte_mbuf *m) {
-	m->port = punt->ports->port[port].id;
-	m->ol_flags = 0;
+	m->port = port;
+	m->ol_flags &= RTE_MBUF_F_INDIRECT | RTE_MBUF_F_EXTERNAL;
 	count(punt, port, RR_C_generated, 1);
 	if (rte_ring_sp_enqueue(punt->inject, m) == 0) {
 		count(punt, port, RR_C_held, 1);
@@ -348,7 +350,7 @@ static const struct {
 	{RTE_ETHER_TYPE_IPV6, ip6_handle},
 };
 
-static void view_fill(const struct punt *punt, struct rte_mbuf *m, struct punted *p) {
+static void view_fill(struct rte_mbuf *m, struct punted *p) {
 	const uint8_t *eth = rte_pktmbuf_mtod(m, const uint8_t *);
 	const uint8_t *type = eth + m->l2_len - 2;
 
@@ -357,7 +359,7 @@ static void view_fill(const struct punt *punt, struct rte_mbuf *m, struct punted
 		.l3 = rte_pktmbuf_mtod_offset(m, uint8_t *, m->l2_len),
 		.l3_len = rte_pktmbuf_data_len(m) - m->l2_len,
 		.ether_type = (uint16_t)(type[0] << 8 | type[1]),
-		.port = punt->ports->index_of[m->port],
+		.port = (uint8_t)m->port,
 	};
 	if (m->l2_len == FRAME_L2_MAX)
 		p->vlan = (uint16_t)((type[-2] << 8 | type[-1]) & 0x0fff);
@@ -369,7 +371,7 @@ static void handle(struct punt *punt, struct rte_mbuf *m, uint64_t now_ns) {
 	int outcome = RR_C_drop_punt_unhandled;
 	struct punted p;
 
-	view_fill(punt, m, &p);
+	view_fill(m, &p);
 	count(punt, p.port, RR_C_held, (uint64_t)-1);
 	for (size_t i = 0; i < RR_ARRAY_LEN(handlers); i++)
 		if (handlers[i].ether_type == p.ether_type)

@@ -154,8 +154,7 @@ static void stages_init(struct worker *w, const struct worker_setup *s) {
 		.neighbours = &w->neighbours,
 		.turned_flag = s->mesh->turned_flag,
 	};
-	w->handoff = (struct handoff){
-		.mesh = s->mesh, .ports = s->ports, .counters = w->counters, .self = w->index};
+	w->handoff = (struct handoff){.mesh = s->mesh, .counters = w->counters, .self = w->index};
 	w->command = (struct command){
 		.table = &w->table,
 		.requests = &w->requests,
