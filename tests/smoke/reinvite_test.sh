@@ -6,7 +6,8 @@
 #
 # Story: media flows and both sources are settled; U and L of a re-INVITE name another address of
 # the caller. The ports stay; the callee's media reaches the new address before the new address has
-# sent anything; the new address is heard; then the callee moves in the same way.
+# sent anything, and what came before its MAC address was known is counted, to the packet; the new
+# address is heard; then the callee moves in the same way.
 # Under `safe` the caller's old address is then rejected and counted. Under `compat` it is heard, as
 # rtpproxy lets anybody take over a leg in the 10 s after it was signalled anew.
 . "$(dirname "$0")/_init.sh"

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """What the Python parts of smoke tests share: a standing lab, its calls, its packets."""
 
+import json
 import os
 import subprocess
 import time
@@ -67,18 +68,23 @@ class Talker:
             check(got[1:3] == came_from, f"packet came from {got[1:3]}, announced {came_from}")
             time.sleep(PACKET_S)
 
+    def reach(self, dest, listener, drops=("drop_neighbour",), seconds=20.0):
+        """Sends until something arrives: the relay may still be asking for the next hop.
 
-    def reach(self, dest, listener, seconds=20.0):
-        """Sends until something arrives: the relay may still be asking for the next hop."""
+        What does not arrive is counted, to the packet, and under these names alone.
+        """
+        before = self.index, counted(drops)
         deadline = time.monotonic() + seconds
-        while time.monotonic() < deadline:
+        while not receive_within(listener, 0.05):
+            check(time.monotonic() < deadline, f"{dest} lets nothing through within {seconds} s")
             self.send(dest)
-            if receive_within(listener, 0.05):
-                break
-        else:
-            raise AssertionError(f"nothing sent to {dest} arrived within {seconds} s")
+        n_received = 1
         while receive_within(listener, SILENCE_S):
-            pass  # what was under way
+            n_received += 1  # what was under way
+        n_lost = self.index - before[0] - n_received
+        print(f"{dest}: {n_lost} packets before it was reached")
+        wait_until(lambda: counted(drops) - before[1] == n_lost,
+                   f"{n_lost} packets that did not arrive are counted as {', '.join(drops)}")
 
 
 class Talk:
@@ -109,6 +115,19 @@ def wait_until(condition, what, seconds=20.0):
     while not condition():
         check(time.monotonic() < deadline, f"still not so after {seconds} s: {what}")
         time.sleep(0.02)
+
+
+def rrctl(*words):
+    """What rrctl says of the lab in JSON."""
+    said = subprocess.run([f"{BUILD}/rrctl", "-c", LAB["LAB_CONF"], *words, "--json"], check=True,
+                          capture_output=True)
+    return json.loads(said.stdout)
+
+
+def counted(names):
+    """Sum of these counters of the dataplane."""
+    totals = rrctl("stats", "show")["totals"]
+    return sum(totals[name] for name in names)
 
 
 def tool(*words):
