@@ -8,8 +8,8 @@
 # party sent arrives once, in order and unaltered; the relay's counters, the capture and what the
 # players took agree to the packet, and nothing at all is dropped.
 # The parties have no IPv6 here: their kernels would speak to multicast groups meanwhile, which the
-# relay drops and counts as it should. Receive rings hold 0.4 s of media and more: a core that is not
-# isolated is taken from its worker at times, and what the kernel then finds no room for never comes
+# relay drops and counts as it should. Receive rings hold 0.4 s of media or more: a core that is not
+# isolated is taken from its worker at times, and what then finds no room in the kernel never comes
 # to the relay.
 # Not covered: how many calls a machine can carry.
 . "$(dirname "$0")/_init.sh"
