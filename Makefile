@@ -279,6 +279,7 @@ run:
 	@tools/run
 
 #: make check      the quick tests: no root, no hugepages, two minutes
+#:                 its parts are unit, golden, packets and corpus
 unit: $(UNIT_BIN)
 	$(call run_each,unit,$(UNIT_TESTS),$(BUILD)/tests/test_$$t)
 
@@ -346,4 +347,8 @@ format:
 
 #: make clean      remove build/
 clean:
-	rm -rf build
+	rm -rf $(BUILD)
+
+#:
+#: any of them     CC=clang CXX=clang++, SANITIZE=address,undefined or thread, DEBUG=1,
+#:                 BUILD=FOLDER for another one than build/, V=1 to see whole commands
