@@ -42,7 +42,7 @@ RRCTL_SRC := rrctl.c rrctl_out.c rrctl_region.c rrctl_store.c rrctl_status.c rrc
 	rrctl_stats.c rrctl_flow.c rrctl_session.c rrctl_config.c
 
 # Unit tests: a name here is tests/unit/test_NAME.cc; test_NAME_OBJ names what it links.
-UNIT_TESTS := counters endpoint log config rrctl ring region arp nd mld icmp steering neighbour rtpp_lex rtpp_parse rtpp_reply port_alloc retrans listener session session_change no_memory commands realm_select store expiry resync dp_client
+UNIT_TESTS := counters endpoint log config rrctl ring region arp nd mld icmp steering neighbour rtpp_lex rtpp_parse rtpp_reply port_alloc retrans listener session session_change no_memory commands turn realm_select store expiry resync dp_client
 UNIT_TESTS += memif side_doors learn parse flow_table flow_read rtp_stats relay rewrite command
 STRESS_TESTS := ring region flow
 FUZZ_TARGETS := rtpp parse rtp dp_msg
@@ -120,6 +120,8 @@ test_realm_select_OBJ = $(CORE_OBJ)
 test_realm_select_LIBS = $(CORE_LIBS)
 test_commands_OBJ = $(CORE_OBJ)
 test_commands_LIBS = $(CORE_LIBS)
+test_turn_OBJ = $(CORE_OBJ)
+test_turn_LIBS = $(CORE_LIBS) -Wl,--wrap=store_commit
 test_expiry_OBJ = $(CORE_OBJ)
 test_expiry_LIBS = $(CORE_LIBS)
 test_store_OBJ = $(CORE_OBJ)
