@@ -12,16 +12,17 @@ static void read_region(struct exec *x) {
 
 enum rtpp_error cmd_info(struct exec *x) {
 	const uint64_t *n = x->ctl->stats.counter;
-	uint64_t n_active = n[STATS_nsess_created] - n[STATS_nsess_destroyed];
+	uint64_t n_created, n_active;
 
 	read_region(x);
 	stats_look_for_unsettled(x->ctl);
+	n_created = stats_settled(&x->ctl->stats, STATS_nsess_created);
+	n_active = n_created - n[STATS_nsess_destroyed];
 	rtpp_reply_printf(x->reply,
 		"sessions created: %llu\nactive sessions: %llu\nactive streams: %llu\n"
 		"packets received: %llu\npackets transmitted: %llu",
-		(unsigned long long)stats_settled(&x->ctl->stats, STATS_nsess_created),
-		(unsigned long long)n_active, (unsigned long long)(2 * n_active),
-		(unsigned long long)n[STATS_npkts_rcvd],
+		(unsigned long long)n_created, (unsigned long long)n_active,
+		(unsigned long long)(2 * n_active), (unsigned long long)n[STATS_npkts_rcvd],
 		(unsigned long long)(n[STATS_npkts_relayed] + n[STATS_npkts_played]));
 	// rtpproxy computes no load either (protocol reference 18.10).
 	if (x->cmd->load)
