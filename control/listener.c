@@ -40,6 +40,7 @@ void listener_flush(struct listener_set *set) {
 void listener_set_stop(struct listener_set *set) {
 	if (set->stopped)
 		return;
+	set->closing = true;
 	listener_flush(set);
 	set->stopped = true;
 	stream_conn_close_all(set);

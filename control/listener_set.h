@@ -21,6 +21,7 @@ struct listener_set {
 	struct stream_conn *zombies; // closed connections whose jobs are under way
 	struct job *held; // answers of an earlier process, oldest first, doubly linked
 	unsigned int n_held;
+	bool closing; // no command is taken any more
 	bool stopped;
 	struct listener_stats stats;
 };

@@ -258,7 +258,7 @@ static void conn_read_lines(struct stream_conn *c) {
 	size_t used = 0;
 	const char *end;
 
-	if (c->one_shot)
+	if (c->one_shot || c->set->closing)
 		return;
 	while ((end = memchr(c->in + used, '\n', c->in_len - used)) != NULL) {
 		if (conn_full(c)) {

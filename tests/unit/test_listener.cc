@@ -650,6 +650,26 @@ TEST_F(Listener, CommandsUnderWayAreBounded) {
 	EXPECT_EQ(executed.size(), 1000u);
 }
 
+// Nobody would commit or answer it.
+TEST_F(Listener, NoCommandIsTakenAtTheEnd) {
+	auto client = connect_to(serve("cunix:" + dir + "/c"));
+	std::string lines;
+
+	for (int i = 0; i < 100; i++)
+		lines += "w\n";
+	client->say(lines);
+	ASSERT_TRUE(turn_until([&] { return executed.size() == 64; }));
+	for (struct job *job : waiting)
+		finish(job);
+	waiting.clear();
+	listener_set_stop(set);
+	EXPECT_EQ(executed.size(), 64u);
+	std::string heard;
+	while (!client->closed)
+		heard += client->take();
+	EXPECT_EQ(heard.size(), 64 * strlen("[w]\n"));
+}
+
 TEST_F(Listener, ClientThatDoesNotReadIsClosed) {
 	impatient();
 	auto deaf = connect_to(serve("cunix:" + dir + "/c"));
