@@ -39,7 +39,7 @@ static uint32_t port_of_hash(uint32_t hash) {
 static void plan_rss(struct steering_plan *plan, const struct steering_input *in) {
 	plan->use_rss = true;
 	plan->key_len = in->key_len;
-	plan->reta_size = RTE_MIN(in->reta_size, (uint32_t)STEERING_RETA_MAX);
+	plan->reta_size = in->reta_size;
 	key_set_bit(plan, in->ipv4 ? KEY_BIT_IPV4 : KEY_BIT_IPV6);
 	for (uint32_t i = 0; i < plan->reta_size; i++) {
 		uint32_t bucket = port_of_hash(i % (1U << HASH_BITS)) >> 1;
@@ -77,7 +77,8 @@ static void plan_rules(
 void steering_compute(struct steering_plan *plan, const struct steering_input *in) {
 	bool key4 = in->rss_udp4 && in->key_len * 8 > KEY_BIT_IPV4;
 	bool key6 = in->rss_udp6 && in->key_len * 8 > KEY_BIT_IPV6 && !in->ipv4;
-	bool table = in->reta_size > 0 && in->key_len <= STEERING_KEY_MAX;
+	bool table = in->reta_size > 0 && in->reta_size <= STEERING_RETA_MAX &&
+		     in->key_len <= STEERING_KEY_MAX;
 
 	*plan = (struct steering_plan){0};
 	if (in->n_queues < in->n_workers)
