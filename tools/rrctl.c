@@ -104,7 +104,7 @@ static int run_words(struct rrctl *ctl, int argc, char **argv) {
 
 	c = find_command(argc, argv, &is_noun);
 	if (c == NULL && is_noun)
-		return misuse("no such verb", argc > 1 ? argv[1] : argv[0]);
+		return argc > 1 ? misuse("no such verb", argv[1]) : misuse("verb missing", argv[0]);
 	if (c == NULL)
 		return misuse("no such command", argv[0]);
 	skip = c->verb[0] == '\0' ? 1 : 2;

@@ -296,6 +296,7 @@ TEST_F(Rrctl, MisuseIsTwo) {
 		EXPECT_EQ(r.out, "") << args;
 		EXPECT_NE(r.err, "") << args;
 	}
+	EXPECT_EQ(run("flow").err, "rrctl: flow: verb missing, see rrctl --help\n");
 	EXPECT_EQ(run("flow hide").err, "rrctl: hide: no such verb, see rrctl --help\n");
 }
 
