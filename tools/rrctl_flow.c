@@ -138,12 +138,13 @@ static void add_totals(json_t *o, const struct view *v) {
 	json_object_set_new(o, "dropped", json_integer((json_int_t)t.n_dropped));
 	json_object_set_new(o, "rejected", json_integer((json_int_t)t.n_rejected));
 	json_object_set_new(o, "longest_gap_s", json_real(t.longest_gap_s));
+	// RFC 3550 jitter is told in units of the stream's own timestamps.
 	rtp = json_pack("{s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:f, s:f, s:f}", "sent",
 		(json_int_t)t.n_sent, "received", (json_int_t)t.n_received, "lost",
 		(json_int_t)t.n_lost, "duplicates", (json_int_t)t.n_duplicates, "reordered",
 		(json_int_t)t.n_reordered, "parse_errors", (json_int_t)t.n_parse_errors,
-		"ssrc_changes", (json_int_t)t.n_ssrc_changes, "jitter_last", t.jitter_last,
-		"jitter_max", t.jitter_max, "jitter_mean", t.jitter_mean);
+		"ssrc_changes", (json_int_t)t.n_ssrc_changes, "jitter_last_ts", t.jitter_last,
+		"jitter_max_ts", t.jitter_max, "jitter_mean_ts", t.jitter_mean);
 	json_object_set_new(rtp, "ssrc", json_integer(v->flow.ssrc));
 	json_object_set_new(rtp, "payload_type",
 		v->flow.payload_type != RR_PAYLOAD_TYPE_NONE ? json_integer(v->flow.payload_type)
@@ -196,8 +197,8 @@ static void draw_flow(const json_t *result) {
 		{"rtp duplicates", "duplicates"}, {"rtp reordered", "reordered"},
 		{"rtp parse errors", "parse_errors"}, {"rtp ssrc", "ssrc"},
 		{"rtp ssrc changes", "ssrc_changes"}, {"rtp payload type", "payload_type"},
-		{"rtp jitter last", "jitter_last"}, {"rtp jitter max", "jitter_max"},
-		{"rtp jitter mean", "jitter_mean"}};
+		{"rtp jitter last ts", "jitter_last_ts"}, {"rtp jitter max ts", "jitter_max_ts"},
+		{"rtp jitter mean ts", "jitter_mean_ts"}};
 
 	rrctl_lines(result, lines, RR_ARRAY_LEN(lines));
 	rrctl_lines(json_object_get(result, "rtp"), rtp, RR_ARRAY_LEN(rtp));
@@ -249,7 +250,7 @@ static void draw_flows(const json_t *result) {
 	static const struct rrctl_column columns[] = {{"SLOT", "slot"}, {"LOCAL", "local"},
 		{"KIND", "kind"}, {"STATE", "state"}, {"OWNER", "owner"}, {"REMOTE", "remote"},
 		{"OUT", "out"}, {"PACKETS", "packets"}, {"BYTES", "bytes"}, {"DROPPED", "dropped"},
-		{"REJECTED", "rejected"}, {"LOST", "lost"}, {"JITTER", "jitter"},
+		{"REJECTED", "rejected"}, {"LOST", "lost"}, {"JITTER TS", "jitter_mean_ts"},
 		{"SEEN MS AGO", "last_seen_ms_ago"}};
 	json_t *flows = json_object_get(result, "flows");
 	size_t i;
@@ -259,7 +260,7 @@ static void draw_flows(const json_t *result) {
 		json_t *rtp = json_object_get(flow, "rtp");
 
 		json_object_set(flow, "lost", json_object_get(rtp, "lost"));
-		json_object_set(flow, "jitter", json_object_get(rtp, "jitter_mean"));
+		json_object_set(flow, "jitter_mean_ts", json_object_get(rtp, "jitter_mean_ts"));
 	}
 	rrctl_table(flows, columns, RR_ARRAY_LEN(columns));
 }
