@@ -19,7 +19,8 @@ readonly CALLS=200 SECONDS_EACH=6 PER_SECOND=33 # packets a second of the captur
 # As lab_up, but with the largest rings that the devices have.
 lab_up_with_large_rings() { # IO
 	lab_up --io "$1" --network-only
-	sed -i 's/framecnt=[0-9]*/framecnt=16384/; s/device = "[^"]*";/& rx_desc = 4096;/' "$LAB_CONF"
+	sed -i -e 's/framecnt=[0-9]*/framecnt=16384/' \
+		-e 's/device = "[^"]*";/& rx_desc = 4096;/' "$LAB_CONF"
 	[ "$(grep -c 'rx_desc = 4096' "$LAB_CONF")" = 2 ] || fail "no ports: $(cat "$LAB_CONF")"
 	lab start dataplane
 	lab start control
