@@ -86,17 +86,24 @@ static struct rte_mbuf *frame_new(struct punt *punt, uint8_t port, const struct 
 	return m;
 }
 
-static void arp_send(struct punt *punt, const struct local_addr *local,
-	const struct rte_ether_addr *dst, const struct arp_message *arp) {
-	struct frame_l2 l2 = {
-		.dst = *dst,
+// The Ethernet header of what a local address sends; dst is the caller's to fill.
+static struct frame_l2 l2_from(
+	const struct punt *punt, const struct local_addr *local, uint16_t ether_type) {
+	return (struct frame_l2){
 		.src = punt->ports->port[local->port].mac,
 		.vlan = local->vlan,
-		.ether_type = RTE_ETHER_TYPE_ARP,
+		.ether_type = ether_type,
 	};
-	uint8_t *payload;
-	struct rte_mbuf *m = frame_new(punt, local->port, &l2, ARP_LEN, &payload);
+}
 
+static void arp_send(struct punt *punt, const struct local_addr *local,
+	const struct rte_ether_addr *dst, const struct arp_message *arp) {
+	struct frame_l2 l2 = l2_from(punt, local, RTE_ETHER_TYPE_ARP);
+	struct rte_mbuf *m;
+	uint8_t *payload;
+
+	l2.dst = *dst;
+	m = frame_new(punt, local->port, &l2, ARP_LEN, &payload);
 	if (!m)
 		return;
 	arp_write(payload, arp);
@@ -106,11 +113,7 @@ static void arp_send(struct punt *punt, const struct local_addr *local,
 // dst NULL: the group's Ethernet address.
 static void nd_send(struct punt *punt, const struct local_addr *local,
 	const struct rte_ether_addr *dst, const struct nd_message *nd) {
-	struct frame_l2 l2 = {
-		.src = punt->ports->port[local->port].mac,
-		.vlan = local->vlan,
-		.ether_type = RTE_ETHER_TYPE_IPV6,
-	};
+	struct frame_l2 l2 = l2_from(punt, local, RTE_ETHER_TYPE_IPV6);
 	uint8_t *payload;
 	struct rte_mbuf *m;
 
@@ -129,11 +132,7 @@ static const struct rte_ether_addr broadcast = {{0xff, 0xff, 0xff, 0xff, 0xff, 0
 
 void punt_listen(struct punt *punt, uint32_t index) {
 	const struct local_addr *local = &punt->addrs->local[index];
-	struct frame_l2 l2 = {
-		.src = punt->ports->port[local->port].mac,
-		.vlan = local->vlan,
-		.ether_type = RTE_ETHER_TYPE_IPV6,
-	};
+	struct frame_l2 l2 = l2_from(punt, local, RTE_ETHER_TYPE_IPV6);
 	uint8_t group[16];
 	uint8_t *payload;
 	struct rte_mbuf *m;
