@@ -40,7 +40,6 @@
 #define IP6_OPTION_PAD1 0
 
 #define ADDR_NO_INDEX UINT16_MAX
-#define MBUF_L3_LEN_MAX ((1U << RTE_MBUF_L3_LEN_BITS) - 1)
 
 // A walk through one frame.
 struct walk {
@@ -468,14 +467,9 @@ static bool take_media(const struct parse *c, struct burst *b, struct pkt *p) {
 }
 
 static void take_punt(struct burst *b, struct pkt *p, uint32_t ip_end) {
-	if (p->l3_len > MBUF_L3_LEN_MAX) {
-		pkt_drop(b, p, RR_C_drop_ip6_extension);
-		return;
-	}
 	if (ip_end != 0)
 		trim_to(p->m, ip_end);
 	p->m->l2_len = p->l2_len;
-	p->m->l3_len = p->l3_len;
 	p->m->vlan_tci = p->vlan;
 	pkt_punt(b, p);
 }

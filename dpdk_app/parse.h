@@ -3,7 +3,7 @@
 //
 // Survivors are UDP datagrams to a local address and a port of the media range; their flow's lines
 // are being prefetched. ARP and ICMP, ICMPv6 to a local address (ND also to its multicast groups)
-// are punted. Their mbufs carry l2_len and l3_len, since the view does not travel with them.
+// are punted. Their mbufs carry l2_len, since the view does not travel with them.
 #pragma once
 
 #include <stdint.h>
