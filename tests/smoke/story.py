@@ -7,7 +7,7 @@ import subprocess
 import time
 
 from call import Call, Leg
-from media import Capture, default_capture, lab, receive_within
+from media import Capture, default_capture, lab, receive, receive_within
 from rtpp import Controller
 
 BUILD = os.environ["BUILD"]
@@ -78,13 +78,19 @@ class Talker:
         while not receive_within(listener, 0.05):
             check(time.monotonic() < deadline, f"{dest} lets nothing through within {seconds} s")
             self.send(dest)
+        n_sent = self.index - before[0]
         n_received = 1
-        while receive_within(listener, SILENCE_S):
-            n_received += 1  # what was under way
-        n_lost = self.index - before[0] - n_received
-        print(f"{dest}: {n_lost} packets before it was reached")
-        wait_until(lambda: counted(drops) - before[1] == n_lost,
-                   f"{n_lost} packets that did not arrive are counted as {', '.join(drops)}")
+
+        def all_accounted():
+            nonlocal n_received
+            while receive(listener):
+                n_received += 1  # what was under way
+            return n_received + counted(drops) - before[1] == n_sent
+
+        wait_until(all_accounted,
+                   f"of {n_sent} packets all arrived or are counted as {', '.join(drops)}")
+        if n_received < n_sent:
+            print(f"{dest}: {n_sent - n_received} of {n_sent} packets were dropped by name")
 
 
 class Talk:
