@@ -122,7 +122,6 @@ class Party:
     def told(self, local):
         """The relay's address for this party, out of a reply."""
         self.relay = local
-        self.settle()
 
     def settle(self):
         """What is sent from now on comes from the relay's address as it was told."""
@@ -162,7 +161,7 @@ class Party:
         direction.take(index)
 
     def _check_source(self, direction, source, kind, index):
-        if self.call.busy or self.call.in_trouble or index < self.settled_from[kind]:
+        if self.call.busy or self.call.half_told or index < self.settled_from[kind]:
             return
         if self.relay is None or source[:2] != (self.relay[0], self.relay[1] + kind):
             raise MediaFault(f"{direction}: {index} came from {source[:2]}, the relay said "
@@ -175,9 +174,10 @@ class Call:
     def __init__(self, loop, number, call_id, ends):
         self.loop, self.number, self.call_id = loop, number, call_id
         self.busy = False
-        # A dataplane that comes back has its old flows, and runs what it was asked for while it was
-        # away and what was undone since, until control tells it everything anew.
-        self.in_trouble = False
+        # The dataplane died while a command was under way, and may have carried out a part; or a
+        # repeated command was answered from the store while it was away. The next one has its
+        # flows as they were, until control tells it everything anew.
+        self.half_told = False
         self.is_quiet = False  # nothing that disturbs its media is ever done to it
         self.caller = Party(self, 0, *ends[0])
         self.callee = Party(self, 1, *ends[1])
@@ -200,8 +200,8 @@ class Call:
         for direction in self.directions:
             direction.excuse()
 
-    def leave_trouble(self):
-        self.in_trouble = False
+    def settle(self):
+        """What is sent from now on comes from where the parties were told."""
         for party in self.parties:
             party.settle()
 

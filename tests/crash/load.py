@@ -71,7 +71,7 @@ class Load:
         self.trouble = True
         self.n_troubles += 1
         for call in self.calls.values():
-            call.in_trouble = True
+            call.half_told |= call.busy
             call.excuse()
 
     def leave_trouble(self):
@@ -83,7 +83,9 @@ class Load:
             self.loop.until(lambda: not self.n_busy_proof, "no outcome")
         self.trouble = False
         for call in self.calls.values():
-            call.leave_trouble()
+            if call.half_told:
+                call.half_told = False
+                call.settle()
 
     def _prove(self, proved):
         """A call is made and deleted; it fails while control does not see the dataplane."""
@@ -132,6 +134,9 @@ class Load:
             if reply in ("E71", "E72"):
                 self.n_failed[reply] += 1
             then(had_effect, reply)
+            if call is not None and disturbs:
+                call.half_told |= had_effect and self.trouble
+                call.settle()
 
         self.controller.ask(text, done)
 
@@ -140,7 +145,6 @@ class Load:
         number = self.n_calls_made
         ends = [self.rng.choice(self.hosts[party]) for party in ("CALLER", "CALLEE")]
         call = Call(self.loop, number, f"c{number}.{self.controller.prefix[:8]}", ends)
-        call.in_trouble = self.trouble
         self.calls[number] = call
         return call
 
