@@ -23,7 +23,10 @@ RR_BEGIN_DECLS
 
 struct store;
 
-#define STORE_MAX_NOTICES 65536 // undelivered ones kept; beyond it the oldest goes
+// Undelivered notices that are kept; beyond both numbers the oldest goes. One takes about a
+// kilobyte at most, so they never fill the map and keep new calls out.
+#define STORE_MAX_NOTICES 65536
+#define STORE_MAX_NOTICES_PER_MB 64
 
 struct store_params {
 	const char *dir; // made when missing

@@ -238,25 +238,51 @@ TEST_F(StoreTest, ReplyThatChangedReplacesTheFirst) {
 	EXPECT_EQ(cookies(), (std::vector<std::string>{"a=E72\n@1", "b=reply\n@2"}));
 }
 
-TEST_F(StoreTest, OldNoticesMakeRoom) {
-	struct rr_store_notice notice = {};
-	size_t n = 0;
-	auto count = [](void *arg, uint64_t, const struct rr_store_notice *, size_t) {
-		++*(size_t *)arg;
+class NoticeTest : public StoreTest {
+      protected:
+	static int collect_notice(void *arg, uint64_t id, const struct rr_store_notice *, size_t) {
+		((std::vector<uint64_t> *)arg)->push_back(id);
 		return 0;
-	};
-
-	store_meta(store)->next_notice = STORE_MAX_NOTICES - 1;
-	for (int i = 0; i < 3; i++) {
-		ASSERT_EQ(store_begin(store), 0);
-		ASSERT_EQ(store_put_notice(store, &notice, slice_of("s"), slice_of("t")), 0);
-		if (i == 1)
-			store_meta(store)->next_notice = 2 * STORE_MAX_NOTICES - 1;
-		ASSERT_EQ(store_commit(store, 2000), 0);
 	}
-	// 65535, 65536, 131071; the last one pushed out 65535.
-	ASSERT_EQ(store_each_notice(store, count, &n), 0);
-	EXPECT_EQ(n, 2U);
+	std::vector<uint64_t> notices() {
+		std::vector<uint64_t> ids;
+
+		EXPECT_EQ(store_each_notice(store, collect_notice, &ids), 0);
+		return ids;
+	}
+	void put_notices(unsigned int n) {
+		struct rr_store_notice notice = {};
+		std::string tag(RTPP_NOTIFY_TAG_MAX, 't');
+
+		for (unsigned int i = 0; i < n; i++) {
+			ASSERT_EQ(store_begin(store), 0);
+			ASSERT_EQ(
+				store_put_notice(store, &notice, slice_of("s"), slice_of(tag)), 0);
+			ASSERT_EQ(store_commit(store, 2000), 0);
+		}
+	}
+};
+
+TEST_F(NoticeTest, OldOnesMakeRoom) {
+	put_notices(STORE_MAX_NOTICES_PER_MB + 3);
+	EXPECT_EQ(notices().size(), (size_t)STORE_MAX_NOTICES_PER_MB);
+	EXPECT_EQ(notices().front(), 3U);
+	EXPECT_EQ(notices().back(), STORE_MAX_NOTICES_PER_MB + 2U);
+	put_notices(1000);
+	EXPECT_EQ(notices().size(), (size_t)STORE_MAX_NOTICES_PER_MB);
+	EXPECT_TRUE(store_has_room(store));
+}
+
+TEST_F(NoticeTest, SmallerMapLosesThemStepByStep) {
+	store_close(store);
+	store = nullptr;
+	params.map_mb = 2;
+	ASSERT_EQ(store_open(&store, &params), 0);
+	put_notices(2 * STORE_MAX_NOTICES_PER_MB);
+	params.map_mb = 1;
+	reopen();
+	put_notices(STORE_MAX_NOTICES_PER_MB);
+	EXPECT_EQ(notices().size(), (size_t)STORE_MAX_NOTICES_PER_MB);
 }
 
 TEST_F(StoreTest, FullMapIsAnErrorThatLosesNothing) {
