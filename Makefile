@@ -43,7 +43,7 @@ RRCTL_SRC := rrctl.c rrctl_out.c rrctl_region.c rrctl_store.c rrctl_status.c rrc
 
 # Unit tests: a name here is tests/unit/test_NAME.cc; test_NAME_OBJ names what it links.
 UNIT_TESTS := counters endpoint log config rrctl ring region arp nd mld icmp steering neighbour rtpp_lex rtpp_parse rtpp_reply port_alloc retrans listener session session_change no_memory commands turn realm_select store expiry resync dp_client
-UNIT_TESTS += memif side_doors learn parse flow_table flow_read rtp_stats relay rewrite command
+UNIT_TESTS += eal memif side_doors learn parse flow_table flow_read rtp_stats relay rewrite command
 STRESS_TESTS := ring region flow
 FUZZ_TARGETS := rtpp parse rtp dp_msg
 # Scripts: tests/golden/NAME, tests/packets/NAME.py, tests/smoke/NAME.sh, tests/crash/NAME.py.
@@ -69,6 +69,8 @@ test_arp_OBJ := dpdk_app/arp.o
 test_nd_OBJ := dpdk_app/nd.o
 test_mld_OBJ := dpdk_app/mld.o
 test_icmp_OBJ := dpdk_app/icmp.o
+test_eal_OBJ := dpdk_app/eal.o dpdk_app/port.o dpdk_app/steering.o common/log.o
+test_eal_LIBS = $(DP_LIBS)
 test_memif_OBJ := dpdk_app/memif.o common/log.o
 test_memif_LIBS = $(DP_LIBS)
 test_side_doors_OBJ := dpdk_app/handoff.o dpdk_app/punt.o dpdk_app/packet_ring.o dpdk_app/arp.o \
