@@ -10,7 +10,8 @@ TOP=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)
 BUILD=$(realpath -m "${BUILD:-$TOP/build}")
 export BUILD
 TEST=$(basename "$0" .sh)
-LAB=smoke-$(tr _ - <<<"${TEST%_test}")
+# Of this process alone: another run of the same test may stand beside it, or have left a lab.
+LAB=$(printf 'smoke-%.10s-%d' "$(tr _ - <<<"${TEST%_test}")" $$)
 SCRATCH=$(mktemp -d)
 readonly TOP TEST LAB SCRATCH
 
