@@ -10,7 +10,7 @@ TOP=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)
 BUILD=$(realpath -m "${BUILD:-$TOP/build}")
 export BUILD
 TEST=$(basename "$0" .sh)
-# Of this process alone: another run of the same test may stand beside it, or have left a lab.
+# Of this process alone: another run of the same test may stand beside it.
 LAB=$(printf 'smoke-%.10s-%d' "$(tr _ - <<<"${TEST%_test}")" $$)
 SCRATCH=$(mktemp -d)
 readonly TOP TEST LAB SCRATCH
@@ -38,6 +38,17 @@ lab_refresh() {
 	eval "$assignments"
 }
 
+# What a smoke test left that was killed before it could take its lab down.
+remove_dead_labs() {
+	local dir name
+	for dir in /run/rtprelay-lab/smoke-*-*; do
+		name=${dir##*/}
+		if [[ $name =~ -([0-9]+)$ ]] && ! [ -e "/proc/${BASH_REMATCH[1]}" ]; then
+			"$TOP/tools/lab" down --name "$name" || true
+		fi
+	done
+}
+
 keep_logs() {
 	mkdir -p "$BUILD/logs/smoke"
 	cp "$LAB_DP_LOG" "$BUILD/logs/smoke/$TEST.dataplane.log" 2>/dev/null || true
@@ -60,6 +71,7 @@ at_exit() {
 trap at_exit EXIT
 trap 'echo "$TEST: line $LINENO failed: $BASH_COMMAND" >&2' ERR
 trap 'exit 130' INT TERM
+remove_dead_labs
 
 fail() {
 	echo "$TEST: $*" >&2
