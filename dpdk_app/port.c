@@ -185,12 +185,20 @@ static int steering_choose(struct opening *o) {
 	return 0;
 }
 
+// A driver names its longest packet, its longest frame, or both.
+static uint32_t mtu_max(const struct rte_eth_dev_info *info) {
+	const uint32_t headers = RTE_ETHER_HDR_LEN + RTE_ETHER_CRC_LEN;
+	bool named = info->max_mtu > 0 && info->max_mtu < UINT16_MAX;
+
+	return named ? info->max_mtu : info->max_rx_pktlen - headers;
+}
+
 static int mtu_choose(struct opening *o) {
 	const struct rr_port_config *cfg = o->port->cfg;
 
-	if (cfg->mtu < o->info.min_mtu || (o->info.max_mtu > 0 && cfg->mtu > o->info.max_mtu)) {
+	if (cfg->mtu < o->info.min_mtu || cfg->mtu > mtu_max(&o->info)) {
 		rr_err("port", "%s: mtu = %u, the device takes %u to %u", cfg->name, cfg->mtu,
-			o->info.min_mtu, o->info.max_mtu);
+			o->info.min_mtu, mtu_max(&o->info));
 		return -EINVAL;
 	}
 	o->port->mtu = cfg->mtu;

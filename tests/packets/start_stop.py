@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""A dataplane that is told to stop while it starts: it ends in order, and the next one starts.
+"""Starts that end early: refused, with a line that says why, or told to stop on the way up.
 
-The moment is not timed. The test waits until the program has come to a certain point and sends
-SIGTERM there; wherever it gets to meanwhile, the outcome is the same. Not covered: a signal before
-main() runs and does not find it blocked, which ends any program.
+The moment of a stop is not timed. The test waits until the program has come to a certain point and
+sends SIGTERM there; wherever it gets to meanwhile, the outcome is the same. Not covered: a signal
+before main() runs and does not find it blocked, which ends any program.
 """
 
 import os
@@ -13,7 +13,7 @@ import tempfile
 import unittest
 
 from calls import CORE, EXT, Calls, realms_conf, rtp
-from harness import Dataplane, WirePort, die_with_the_test, main
+from harness import Dataplane, Port, WirePort, die_with_the_test, main
 from region import imbalance_of
 
 
@@ -88,6 +88,75 @@ class Moments(unittest.TestCase):
         self.assertEqual(counters["relayed_packets"], 1)
         self.assertEqual(imbalance_of(counters), 0)
         self.dp.stop()
+
+
+class Refusals(unittest.TestCase):
+    """What a start needs and does not find; each ends with status 1 and leaves no region."""
+
+    def refused(self, said, ports=None, n_workers=1, **dataplane):
+        ports = ports or [Port("outer"), Port("inner")]
+        dp = Dataplane(ports, realms_conf(), n_workers=n_workers, dataplane=dataplane)
+        self.addCleanup(dp.remove)
+        self.addCleanup(dp.kill)
+        for port in dp.conf["ports"]:
+            port.update(self.changes.get(port["name"], {}))
+        dp.launch()
+        self.assertEqual(dp.process.wait(timeout=30), 1)
+        self.assertRegex(dp.log_text(), said)
+        self.assertFalse(os.path.exists(dp.region_path()))
+
+    changes = {}
+
+    def test_device_that_is_not_there(self):
+        self.changes = {"inner": {"device": "0000:ff:1f.7"}}
+        self.refused("inner: device 0000:ff:1f.7 was not found")
+
+    def test_offload_that_the_device_does_not_have(self):
+        self.changes = {"inner": {"checksum": "offload"}}
+        self.refused("inner: net_pcap computes no IPv4 and UDP checksums")
+
+    def test_mtu_that_the_device_does_not_take(self):
+        self.changes = {"outer": {"device": "net_memif0,role=server", "mtu": 9000}}
+        self.refused(r"outer: mtu = 9000, the device takes \d+ to \d+", mbufs=1024)
+
+    def test_too_few_transmit_queues(self):
+        self.changes = {"inner": {"device": "net_pcap1,rx_pcap=inner.rx0,tx_pcap=inner.tx0"}}
+        self.refused(
+            "inner: every worker needs a transmit queue, the device has 1 for 2 workers: give "
+            "tx_pcap", n_workers=2
+        )
+
+    def test_core_that_is_not_there(self):
+        self.refused("cores: core 1000 does not exist", cores=[1000])
+
+    def test_buffers_that_do_not_fit(self):
+        self.refused("no memory for 1000000 buffers .* about 2[0-9]{3} MB", mbufs=1000000)
+
+    def test_second_dataplane(self):
+        with Dataplane([Port("outer")], realms_conf()[:1]) as first:
+            second = Dataplane([Port("outer")], realms_conf()[:1], folder=first.folder)
+            second.log_path += ".second"
+            self.addCleanup(second.remove)
+            self.addCleanup(second.kill)
+            second.launch()
+            self.assertEqual(second.process.wait(timeout=30), 1)
+            self.assertIn(f"pid={first.process.pid}", second.log_text())
+
+
+class Polling(unittest.TestCase):
+    """The packet tests poll adaptively; the other way is the default of the configuration."""
+
+    def test_busy(self):
+        calls = Calls()
+        call = calls.call((EXT, 4), (CORE, 4))
+        frames = [call.a.frame(rtp(i)) for i in range(100)]
+        with Dataplane(
+            [Port("outer", [frames]), Port("inner")], realms_conf(), dataplane={"poll": "busy"}
+        ) as dp:
+            calls.install(dp.region)
+            counters = dp.run("outer", "inner")
+            self.assertEqual(counters["relayed_packets"], 100)
+            self.assertEqual(imbalance_of(counters), 0)
 
 
 if __name__ == "__main__":
