@@ -302,19 +302,24 @@ static void restart_later(struct supervisor *sv, uint64_t now_ns) {
 	unsetenv("RR_CRASH_POINT");
 }
 
-// What the end of a worker means: it was told to stop or found nothing more to do; it refuses to
-// start, having said why; or it died.
-static void worker_ended(struct supervisor *sv, int wstatus) {
-	bool refused = WIFEXITED(wstatus) && WEXITSTATUS(wstatus) != 0;
-
+static void log_end(const struct supervisor *sv, int wstatus, bool wanted) {
 	if (WIFSIGNALED(wstatus))
 		rr_err("supervisor", "worker died pid=%d signal=%d", (int)sv->worker,
 			WTERMSIG(wstatus));
-	else if (refused)
+	else if (!wanted)
 		rr_err("supervisor", "worker ended pid=%d status=%d", (int)sv->worker,
 			WEXITSTATUS(wstatus));
+}
+
+// What the end of a worker means: it was told to stop or found nothing more to do; it refuses to
+// start, having said why; or it died, also when somebody else told it to.
+static void worker_ended(struct supervisor *sv, int wstatus) {
+	bool refused = WIFEXITED(wstatus) && WEXITSTATUS(wstatus) != 0;
+	bool wanted = !refused && (sv->stop_signal || sv->draining);
+
+	log_end(sv, wstatus, wanted);
 	sv->worker = 0;
-	if (sv->stop_signal || (WIFEXITED(wstatus) && WEXITSTATUS(wstatus) == 0))
+	if (sv->stop_signal || (wanted && WIFEXITED(wstatus)))
 		finish(sv, WIFEXITED(wstatus) ? WEXITSTATUS(wstatus) : 1);
 	else if (refused && !sv->proven && rr_now_ns() - sv->started_ns < QUICK_DEATH_NS)
 		finish(sv, WEXITSTATUS(wstatus));
