@@ -330,9 +330,11 @@ def percentile(values, percent):
 def lab(name="lab"):
     """The shell assignments of a standing lab as a dictionary."""
     tool = os.path.join(os.path.dirname(os.path.abspath(__file__)), "lab")
-    text = subprocess.run([tool, "status", "--name", name], check=True, capture_output=True,
-                          text=True).stdout
+    status = subprocess.run([tool, "status", "--name", name], check=False, capture_output=True,
+                            text=True)
+    if status.returncode != 0:
+        raise RuntimeError(status.stderr.strip())
     import shlex
 
-    assignments = (word.partition("=") for word in shlex.split(text))
+    assignments = (word.partition("=") for word in shlex.split(status.stdout))
     return {key: value for key, _, value in assignments}
