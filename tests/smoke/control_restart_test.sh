@@ -8,8 +8,8 @@
 # while the control process is killed again and again. It never sees a refused datagram, every
 # reply is the right one, and every command took effect once: a D that ran twice would be answered
 # E50, a U that ran twice would leave a session. After each death the last D is sent once more with
-# its old cookie, and answered as before. The talking calls lose no packet, and their Q
-# agrees at the end.
+# its old cookie, and answered as before. The command sockets are the same ones all the time. The
+# talking calls lose no packet, and their Q agrees at the end.
 # Not covered: death at a chosen instruction (tests/crash).
 . "$(dirname "$0")/_init.sh"
 
@@ -37,6 +37,13 @@ seed = random.randrange(1 << 32)
 print("seed", seed)
 dice = random.Random(seed)
 here, there = caller(), callee()
+
+
+def sockets():
+    """Those that outlive every worker, by their inodes: one that was bound anew is another one."""
+    folder = f"/proc/{supervisor}/fd"
+    links = [os.readlink(f"{folder}/{fd}") for fd in os.listdir(folder)]
+    return sorted(link for link in links if link.startswith("socket:"))
 
 
 def worker():
@@ -93,6 +100,8 @@ def kill_again_and_again():
         killed.add(victim)
 
 
+bound = sockets()
+check(len(bound) >= len(LAB["LAB_SOCKETS"].split()), f"command sockets: {bound}")
 run = commands()
 killer = threading.Thread(target=kill_again_and_again, daemon=True)
 killer.start()
@@ -111,6 +120,7 @@ while True:  # to the end of the call that is under way
     check(sessions == "active sessions: 21", f"{sessions}, expected the 20 that talk")
     next(run)
 check(ctl.n_refused == 0, f"{ctl.n_refused} datagrams were refused")
+check(sockets() == bound, f"command sockets were {bound}, are {sockets()}")
 print(f"{ctl.n_commands} commands, {ctl.n_retransmits} retransmissions")
 PYTHON
 kill -TERM "$callplay_pid" # it ends its calls and judges them
