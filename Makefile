@@ -106,7 +106,7 @@ test_parse_LIBS = $(DP_LIBS)
 test_flow_table_OBJ := dpdk_app/flow_table.o dpdk_app/flow.o dpdk_app/addr_table.o
 test_rtp_stats_OBJ := dpdk_app/rtp_stats.o dpdk_app/addr_table.o common/flow_totals.o
 test_flow_read_OBJ := common/shm_region.o common/counters.o common/flow_totals.o dpdk_app/addr_table.o
-LEARNING_OBJ := dpdk_app/latch.o dpdk_app/learn.o dpdk_app/rtp_stats.o dpdk_app/command.o \
+LEARNING_OBJ := common/endpoint.o dpdk_app/latch.o dpdk_app/learn.o dpdk_app/rtp_stats.o dpdk_app/command.o \
 	dpdk_app/flow.o
 test_relay_OBJ := dpdk_app/relay.o $(LEARNING_OBJ) dpdk_app/addr_table.o common/ring.o
 test_command_OBJ := $(LEARNING_OBJ) dpdk_app/addr_table.o common/ring.o common/flow_totals.o
@@ -147,7 +147,7 @@ fuzz_parse_CFLAGS = $(DPDK_CFLAGS)
 fuzz_parse_LIBS = $(DP_LIBS)
 fuzz_rtp_SRC := dpdk_app/rtp_stats.c common/flow_totals.c
 fuzz_dp_msg_SRC := dpdk_app/command.c dpdk_app/flow.c dpdk_app/latch.c dpdk_app/learn.c \
-	dpdk_app/rtp_stats.c
+	dpdk_app/rtp_stats.c common/endpoint.c
 fuzz_dp_msg_CFLAGS = $(DPDK_CFLAGS)
 
 # ---- flags ---------------------------------------------------------------------------------------

@@ -57,7 +57,8 @@ enum rr_control_counter_kind {
 	X(dp_replies_refused, RR_CONTROL_OWN, "requests answered with an error") \
 	X(dp_replies_stale, RR_CONTROL_OWN, "replies to what an earlier control asked") \
 	X(dp_events, RR_CONTROL_OWN, "events taken") \
-	X(dp_events_unknown, RR_CONTROL_OWN, "events about flows that no session uses") \
+	X(dp_events_unknown, RR_CONTROL_OWN, \
+		"events about no flow of ours, or with a field out of range") \
 	X(dp_ring_full, RR_CONTROL_OWN, "times that a request ring had no room") \
 	X(dp_ring_broken, RR_CONTROL_OWN, "times that a ring index was out of range") \
 	X(dp_queue_full, RR_CONTROL_OWN, "requests dropped, too many waited; a resync follows") \

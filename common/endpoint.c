@@ -21,6 +21,23 @@ bool rr_endpoint_is_any(const struct rr_endpoint *ep) {
 	return ep->family != RR_FAMILY_NONE && memcmp(ep->addr, zero, sizeof(zero)) == 0;
 }
 
+static bool bytes_are_zero(const uint8_t *bytes, size_t len) {
+	uint8_t any = 0;
+
+	for (size_t i = 0; i < len; i++)
+		any |= bytes[i];
+	return any == 0;
+}
+
+bool rr_endpoint_is_valid(const struct rr_endpoint *ep) {
+	if (!bytes_are_zero(ep->reserved, sizeof(ep->reserved)))
+		return false;
+	if (ep->family == RR_FAMILY_IPV4 && !bytes_are_zero(ep->addr + 4, sizeof(ep->addr) - 4))
+		return false;
+	return (ep->family == RR_FAMILY_IPV4 || ep->family == RR_FAMILY_IPV6) &&
+	       !bytes_are_zero(ep->addr, sizeof(ep->addr));
+}
+
 int rr_endpoint_parse_addr(struct rr_endpoint *ep, const char *text, enum rr_family family) {
 	struct rr_endpoint parsed = {.family = RR_FAMILY_NONE};
 

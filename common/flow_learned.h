@@ -13,6 +13,23 @@
 
 RR_BEGIN_DECLS
 
+// What is learned as of a flow, see struct rr_event.
+#define RR_LEARNED_FLAGS (RR_SET_LEARNED | RR_SET_LATCHED | RR_SET_LATCH_SSRC | RR_SET_GUESSED)
+
+// Only the address of RTCP is guessed, and a guess is an address.
+static inline bool rr_learned_flags_fit(uint16_t flags, uint32_t slot) {
+	return !(flags & RR_SET_GUESSED) || ((flags & RR_SET_LEARNED) && (slot & 1));
+}
+
+// Does an event say what may be kept and replayed? The slot's range is the caller's to check.
+static inline bool rr_event_is_valid(const struct rr_event *e) {
+	if (e->type != RR_EVENT_LEARNED || (e->flags & ~RR_LEARNED_FLAGS))
+		return false;
+	if (!rr_learned_flags_fit(e->flags, e->slot))
+		return false;
+	return !(e->flags & RR_SET_LEARNED) || rr_endpoint_is_valid(&e->learned);
+}
+
 // What a replay in `safe` mode compares with: the newest packet, else what was installed.
 static inline void rr_flow_learned_stream(
 	const struct rr_flow *f, const struct rr_flow_cold *c, struct rr_event *e) {
@@ -25,10 +42,11 @@ static inline void rr_flow_learned_stream(
 	e->latch_seq = seen ? (uint16_t)f->ext_seq_max : c->latch_seq;
 }
 
-// Fill version, flags, learned, latch_ssrc and latch_seq of an event whose fields are zero. For the
-// flow's owner, or on a consistent copy.
+// Fill type, version, flags, learned, latch_ssrc and latch_seq of an event whose fields are zero.
+// For the flow's owner, or on a consistent copy.
 static inline void rr_flow_learned(
 	const struct rr_flow *f, const struct rr_flow_cold *c, struct rr_event *e) {
+	e->type = RR_EVENT_LEARNED;
 	e->version = c->version;
 	if (!(f->flags & RR_FLOW_HAS_REMOTE))
 		return;

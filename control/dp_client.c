@@ -12,6 +12,7 @@
 #include "config.h"
 #include "crash_point.h"
 #include "dp_lane.h"
+#include "flow_learned.h"
 #include "job.h"
 #include "log.h"
 
@@ -399,7 +400,7 @@ static unsigned int poll_events(struct dp_client *dp, struct dp_lane *lane) {
 	while (n < POLL_BATCH && (ret = rr_ring_pop(&lane->event, &event)) > 0) {
 		n++;
 		count(dp, DP_C_events);
-		if (dp_client_local(dp, event.slot, &local) < 0)
+		if (dp_region_local(&dp->at, event.slot, &local) < 0 || !rr_event_is_valid(&event))
 			count(dp, DP_C_events_unknown);
 		else
 			dp->hooks.event(dp->hooks.arg, local, &event);

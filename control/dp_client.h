@@ -49,7 +49,7 @@ struct dp_hooks {
 	X(replies_refused, "requests answered with an error") \
 	X(replies_stale, "replies to an earlier control or to requests sent again") \
 	X(events, "events taken") \
-	X(events_unknown, "events about flows that no session uses") \
+	X(events_unknown, "events about no flow of ours, or with a field out of range") \
 	X(ring_full, "times that a request ring had no room") \
 	X(ring_broken, "times that a ring index of the dataplane was out of range") \
 	X(queue_full, "requests dropped because too many waited already; a resync follows") \

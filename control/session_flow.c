@@ -11,7 +11,6 @@
 #include "flow_learned.h"
 
 #define ALL_FLOWS ((1U << SESSION_N_FLOWS) - 1)
-#define LEARNED_FLAGS (RR_SET_LEARNED | RR_SET_LATCHED | RR_SET_LATCH_SSRC | RR_SET_GUESSED)
 
 static struct dp_local flow_local(const struct session_pair *pair, unsigned int flow) {
 	if (pair->uid == 0)
@@ -166,7 +165,7 @@ void session_learn(
 	struct session *s = session_index_pair(&ctl->index, local->addr, local->port);
 	struct session_leg *leg = s ? leg_of_uid(s, event->uid) : NULL;
 
-	if (!leg || event->type != RR_EVENT_LEARNED)
+	if (!leg)
 		return;
 	// Another address was signalled since, of which this says nothing.
 	if (event->version != leg->version)
@@ -175,17 +174,19 @@ void session_learn(
 		.remote = event->learned,
 		.latch_ssrc = event->latch_ssrc,
 		.latch_seq = event->latch_seq,
-		.flags = event->flags & LEARNED_FLAGS,
+		.flags = event->flags,
 	};
 	session_touch(ctl, s);
 }
 
 // As the dataplane's own events say it (struct rr_event).
-static void learn_from_flow(
-	const struct rr_flow *f, const struct rr_flow_cold *c, struct session_learned *learned) {
-	struct rr_event e = {0};
+static void learn_from_flow(const struct rr_flow *f, const struct rr_flow_cold *c,
+	unsigned int flow, struct session_learned *learned) {
+	struct rr_event e = {.slot = flow};
 
 	rr_flow_learned(f, c, &e);
+	if (!rr_event_is_valid(&e))
+		return;
 	*learned = (struct session_learned){
 		.remote = e.learned,
 		.latch_ssrc = e.latch_ssrc,
@@ -275,7 +276,7 @@ static bool capture_leg(struct control *ctl, struct session_leg *l, bool keep_co
 		if (f.flags & RR_FLOW_TORN)
 			continue;
 		if (c.version == l->version) // else another address was signalled since
-			learn_from_flow(&f, &c, &l->learned[flow]);
+			learn_from_flow(&f, &c, flow, &l->learned[flow]);
 		changed |= memcmp(&before, &l->learned[flow], sizeof(before)) != 0;
 		if (keep_counters && f.last_seen_ns > l->refreshed_ns)
 			l->refreshed_ns = f.last_seen_ns;

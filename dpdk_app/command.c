@@ -13,6 +13,7 @@
 #include <string.h>
 
 #include "crash_point.h"
+#include "flow_learned.h"
 #include "latch.h"
 #include "rtp_stats.h"
 
@@ -23,17 +24,6 @@ static bool bytes_are_zero(const void *bytes, size_t len) {
 	for (size_t i = 0; i < len; i++)
 		any |= b[i];
 	return any == 0;
-}
-
-// An address that a request holds is complete and leaves unused bytes zero; one that it does not
-// hold is not looked at.
-static bool endpoint_is_valid(const struct rr_endpoint *ep) {
-	if (!bytes_are_zero(ep->reserved, sizeof(ep->reserved)))
-		return false;
-	if (ep->family == RR_FAMILY_IPV4 && !bytes_are_zero(ep->addr + 4, sizeof(ep->addr) - 4))
-		return false;
-	return (ep->family == RR_FAMILY_IPV4 || ep->family == RR_FAMILY_IPV6) &&
-	       !bytes_are_zero(ep->addr, sizeof(ep->addr));
 }
 
 static bool owned_elsewhere(const struct flow_table *t, uint32_t slot) {
@@ -58,16 +48,16 @@ static enum rr_reply_status check_set(const struct flow_table *t, const struct r
 		return status;
 	if ((q->flags & ~RR_SET_FLAGS) || !bytes_are_zero(q->reserved, sizeof(q->reserved)))
 		return RR_REPLY_BAD_FLAGS;
-	if ((q->flags & RR_SET_GUESSED) && !((q->flags & RR_SET_LEARNED) && (q->slot & 1)))
+	if (!rr_learned_flags_fit(q->flags, q->slot))
 		return RR_REPLY_BAD_FLAGS;
 	// Both are RTP or both are RTCP: the number of media ports per address is even.
 	if (q->peer != RR_SLOT_NONE &&
 		(q->peer >= t->n_flows || q->peer == q->slot || ((q->peer ^ q->slot) & 1) ||
 			owned_elsewhere(t, q->peer)))
 		return RR_REPLY_BAD_PEER;
-	if ((q->flags & RR_SET_SIGNALLED) && !endpoint_is_valid(&q->signalled))
+	if ((q->flags & RR_SET_SIGNALLED) && !rr_endpoint_is_valid(&q->signalled))
 		return RR_REPLY_BAD_ENDPOINT;
-	if ((q->flags & RR_SET_LEARNED) && !endpoint_is_valid(&q->learned))
+	if ((q->flags & RR_SET_LEARNED) && !rr_endpoint_is_valid(&q->learned))
 		return RR_REPLY_BAD_ENDPOINT;
 	return RR_REPLY_OK;
 }

@@ -106,11 +106,7 @@ static uint32_t learn(struct work *w) {
 
 static void tell_control(struct work *w, uint32_t slot) {
 	const struct flow_table *t = w->relay->table;
-	struct rr_event event = {
-		.uid = t->flows[slot].uid,
-		.slot = slot,
-		.type = RR_EVENT_LEARNED,
-	};
+	struct rr_event event = {.uid = t->flows[slot].uid, .slot = slot};
 	int ret;
 
 	rr_flow_learned(&t->flows[slot], &t->cold[slot], &event);

@@ -378,6 +378,7 @@ TEST_F(DpClientTest, EventsOfForeignSlotsAreDropped) {
 	struct rr_event event = {};
 
 	start();
+	event.type = RR_EVENT_LEARNED;
 	event.slot = dp.region.n_flows;
 	dp.say_event(0, event);
 	event.slot = 0;
@@ -385,6 +386,50 @@ TEST_F(DpClientTest, EventsOfForeignSlotsAreDropped) {
 	dp_client_poll(client);
 	EXPECT_EQ(events.size(), 1U);
 	EXPECT_EQ(counter(DP_C_events_unknown), 1U);
+}
+
+struct BadEvent {
+	const char *what;
+	void (*breaks)(struct rr_event &);
+};
+
+const BadEvent bad_events[] = {
+	{"type 0", [](struct rr_event &e) { e.type = 0; }},
+	{"type past the last", [](struct rr_event &e) { e.type = 2; }},
+	{"flags of a request", [](struct rr_event &e) { e.flags |= RR_SET_SAFE; }},
+	{"unknown flag", [](struct rr_event &e) { e.flags |= RR_SET_FLAGS + 1; }},
+	{"guess for RTP", [](struct rr_event &e) { e.slot = 0; }},
+	{"guess without address", [](struct rr_event &e) { e.flags = RR_SET_GUESSED; }},
+	{"no family", [](struct rr_event &e) { e.learned.family = 0; }},
+	{"family 5", [](struct rr_event &e) { e.learned.family = 5; }},
+	{"bytes behind IPv4", [](struct rr_event &e) { e.learned.addr[15] = 1; }},
+	{"address 0.0.0.0", [](struct rr_event &e) { e.learned.addr[0] = 0; }},
+	{"reserved byte", [](struct rr_event &e) { e.learned.reserved[4] = 1; }},
+};
+
+// What control keeps of an event it sends back with every SET, which the dataplane would refuse.
+TEST_F(DpClientTest, EventsAreRefusedFieldByField) {
+	struct rr_event good = {};
+	uint64_t n = 0;
+
+	start();
+	good.type = RR_EVENT_LEARNED;
+	good.slot = 1;
+	good.flags = RR_SET_LEARNED | RR_SET_GUESSED;
+	good.learned.family = RR_FAMILY_IPV4;
+	good.learned.addr[0] = 9;
+	for (const BadEvent &bad : bad_events) {
+		struct rr_event event = good;
+
+		bad.breaks(event);
+		dp.say_event(0, event);
+		dp_client_poll(client);
+		EXPECT_EQ(events.size(), 0U) << bad.what;
+		EXPECT_EQ(counter(DP_C_events_unknown), ++n) << bad.what;
+	}
+	dp.say_event(0, good);
+	dp_client_poll(client);
+	EXPECT_EQ(events.size(), 1U);
 }
 
 TEST_F(DpClientTest, OwnerThatDoesNotExistIsNotBelieved) {

@@ -124,3 +124,22 @@ TEST(Endpoint, LongestTextFitsAndShortBuffersAreCut) {
 	EXPECT_EQ(format(ep), "[1111:2222:3333:4444:5555:6666:7777:8888]:65535");
 	EXPECT_STREQ(rr_endpoint_format(&ep, small, sizeof(small)), "[1111:2");
 }
+
+TEST(Endpoint, ValidMeansCompleteAndNothingBehindIt) {
+	struct rr_endpoint none = {};
+	struct rr_endpoint v4 = make("198.18.0.1");
+	struct rr_endpoint v6 = make("2001:db8::1", 4000);
+
+	EXPECT_TRUE(rr_endpoint_is_valid(&v4));
+	EXPECT_TRUE(rr_endpoint_is_valid(&v6));
+	EXPECT_FALSE(rr_endpoint_is_valid(&none));
+	v4.addr[4] = 1;
+	EXPECT_FALSE(rr_endpoint_is_valid(&v4));
+	v4 = make("0.0.0.0");
+	EXPECT_FALSE(rr_endpoint_is_valid(&v4));
+	v6.reserved[4] = 1;
+	EXPECT_FALSE(rr_endpoint_is_valid(&v6));
+	v6 = make("2001:db8::1");
+	v6.family = 5;
+	EXPECT_FALSE(rr_endpoint_is_valid(&v6));
+}

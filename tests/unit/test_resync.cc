@@ -147,6 +147,7 @@ TEST_F(ResyncTest, SourcesLearnedWhileControlWasDownAreTakenOver) {
 	crash();
 	f->flags |= RR_FLOW_HAS_REMOTE | RR_FLOW_GUESSED;
 	f->remote_family = RR_FAMILY_IPV4;
+	f->remote[0] = 9;
 	f->remote_port_be = htons(77);
 	open();
 	settle();
@@ -386,6 +387,18 @@ TEST_F(ResyncTest, FlowOfAnEarlierUserOfThePortIsAStray) {
 	restart_control();
 	settle();
 	EXPECT_EQ(dp.flow(at)->uid, session("c")->leg[SESSION_CALLEE].pair.uid);
+}
+
+// Found without a resync of the calls, as after a refused delete: only the flow's uid tells.
+TEST_F(ResyncTest, FlowOfAnotherUidOnAPortInUseIsAStray) {
+	new_call();
+	uint32_t at = slot(session("c"), SESSION_CALLEE, SESSION_RTP);
+
+	dp.flow(at)->uid = 999;
+	resync_find_strays(&ctl);
+	settle();
+	EXPECT_EQ(ctl.resync.n_strays, 1U);
+	EXPECT_FALSE(dp.flow(at)->flags & RR_FLOW_INSTALLED);
 }
 
 TEST_F(ResyncTest, DeleteThatWasCommittedIsFinishedAndCountedOnce) {

@@ -458,6 +458,7 @@ TEST_F(SessionTest, NewPortsKnowWhatTheOldOnesLearned) {
 	f = dp.flow(slot(session("c"), SESSION_CALLEE, SESSION_RTCP));
 	f->flags |= RR_FLOW_HAS_REMOTE | RR_FLOW_UNTRUSTED_SDP;
 	f->remote_family = RR_FAMILY_IPV4;
+	f->remote[0] = 9;
 	f->remote_port_be = htons(4711);
 	take_seen();
 	command("Un c 198.18.0.50 4000 ft tt");
@@ -509,7 +510,9 @@ TEST_F(SessionTest, SourceOfAnEarlierAddressIsNotTaken) {
 	event.type = RR_EVENT_LEARNED;
 	event.flags = RR_SET_LEARNED;
 	event.learned.family = RR_FAMILY_IPV4;
+	event.learned.addr[0] = 9;
 	event.version = s->leg[SESSION_CALLER].version;
+	f->remote[0] = 9;
 	f->flags |= RR_FLOW_HAS_REMOTE | RR_FLOW_UNTRUSTED_SDP;
 	f->remote_family = RR_FAMILY_IPV4;
 	execute("U c 198.18.0.51 4100 ft");
