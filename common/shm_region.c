@@ -201,6 +201,15 @@ void rr_region_detach(struct rr_region *r) {
 	*r = (struct rr_region){0};
 }
 
+void rr_region_say_starting(const char *path) {
+	struct rr_region r;
+
+	if (rr_region_attach(&r, path, false) < 0)
+		return;
+	rr_store_relaxed(&r.header->dp_state, (uint32_t)RR_DP_STARTING);
+	rr_region_detach(&r);
+}
+
 bool rr_region_replaced(const struct rr_region *r, const char *path) {
 	struct stat st;
 

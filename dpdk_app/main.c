@@ -101,8 +101,13 @@ static void lock_fini(void) {
 	close(dp.lock_fd);
 }
 
-// What a dataplane that was killed left in the way of this one. Behind the lock: it is dead.
+// What a dataplane that was killed left in the way of this one; and it says that it runs. Behind
+// the lock: it is dead.
 static int leftovers_init(void) {
+	char path[RR_PATH_LEN * 2];
+
+	rr_region_path(&dp.cfg, path, sizeof(path));
+	rr_region_say_starting(path);
 	for (uint32_t i = 0; i < dp.cfg.n_ports; i++)
 		memif_remove_dead_socket(dp.cfg.port[i].device);
 	return 0;

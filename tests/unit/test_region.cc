@@ -120,6 +120,20 @@ TEST_F(Region, FileIsClosedToStrangers) {
 	EXPECT_EQ(0660u, st.st_mode & 0777);
 }
 
+// From the moment that a dataplane holds the lock, and long before it adopts.
+TEST_F(Region, DeadDataplaneRunsNoLonger) {
+	start();
+	region.header->dp_state = RR_DP_RUNNING;
+	rr_region_say_starting(path.c_str());
+	EXPECT_EQ((uint32_t)RR_DP_STARTING, region.header->dp_state);
+	EXPECT_EQ(1u, region.header->dp_generation);
+	region.header->version++; // nobody knows what lies where
+	region.header->dp_state = RR_DP_RUNNING;
+	rr_region_say_starting(path.c_str());
+	EXPECT_EQ((uint32_t)RR_DP_RUNNING, region.header->dp_state);
+	rr_region_say_starting((path + ".none").c_str());
+}
+
 TEST_F(Region, EveryPageIsAllocated) {
 	struct stat st;
 
