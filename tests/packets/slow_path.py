@@ -183,6 +183,13 @@ class Answers(talks.Talk):
         ask = ARP(op=1, hwsrc=LOST.host_mac, psrc=LOST.host(4), pdst=EXT.pool(4))
         self.assertEqual(self.ask(LOST, layer2(LOST, LOST.host_mac, BROADCAST) / ask), [])
 
+    def test_who_claims_our_address_is_not_answered(self):
+        # an announcement is no question (RFC 5227 3), and here it is a forgery or a conflict
+        claim = ARP(op=1, hwsrc=EXT.host_mac, psrc=EXT.pool(4), hwdst=NOBODY, pdst=EXT.pool(4))
+        before = self.counter("drop_punt_unhandled")
+        self.assertEqual(self.ask(EXT, Ether(src=EXT.host_mac, dst=BROADCAST) / claim), [])
+        self.assertEqual(self.counter("drop_punt_unhandled"), before + 1)
+
     def test_neighbour_solicitation(self):
         for realm in REALMS:
             for i in (0, 1):
