@@ -94,15 +94,23 @@ int upkeep_ports_start(struct upkeep *u) {
 	return 0;
 }
 
-// A released port that cannot be started stays held, and is tried again. A release is kept over a
-// restart of the dataplane on the same region: its calls shall have their media back.
-static void held_ports(struct upkeep *u, uint64_t now_ns RR_UNUSED) {
+// A released port that cannot be started stays held, and is tried again a second later. A release
+// is kept over a restart of the dataplane on the same region: its calls shall have their media
+// back.
+static void held_ports(struct upkeep *u, uint64_t now_ns) {
 	struct rr_shm_header *h = u->region->header;
 	uint32_t release = u->held_mask & rr_load_relaxed(&h->port_release_mask);
 
-	for (uint32_t p = 0; release && p < u->ports->n; p++)
-		if ((release & (1U << p)) && port_start(&u->ports->port[p]) == 0)
+	if (release && now_ns < u->release_retry_ns)
+		return;
+	for (uint32_t p = 0; release && p < u->ports->n; p++) {
+		if (!(release & (1U << p)))
+			continue;
+		if (port_start(&u->ports->port[p]) == 0)
 			u->held_mask &= ~(1U << p);
+		else
+			u->release_retry_ns = now_ns + RR_NS_PER_S;
+	}
 	port_set_poll(u->ports);
 	rr_store_relaxed(&h->port_held_mask, u->held_mask);
 }

@@ -44,6 +44,7 @@ struct upkeep {
 	uint64_t seen_turns[RR_MAX_WORKERS];
 	uint64_t due_ns[8]; // by row of the table in upkeep.c
 	uint32_t held_mask; // bit per port that waits to be started; the region has a copy to read
+	uint64_t release_retry_ns; // not before, after a port refused to start
 	struct upkeep_device device[RR_MAX_PORTS];
 	struct upkeep_tour tour[RR_MAX_PORTS][UPKEEP_TOURS];
 };
