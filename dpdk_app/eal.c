@@ -287,7 +287,8 @@ static void isolation_report(const struct rr_config *cfg) {
 			continue;
 		rr_warn("eal",
 			"worker %u: core %u is not in%s%s%s: other tasks and the timer tick "
-			"interrupt it, which adds delay up to milliseconds and may lose packets",
+			"interrupt it, which adds delay, hundreds of milliseconds where they keep "
+			"the core busy, and may lose packets",
 			w, cfg->worker_core[w], alone ? "" : " isolcpus",
 			alone || tickless ? "" : ",", tickless ? "" : " nohz_full");
 	}

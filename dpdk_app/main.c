@@ -2,12 +2,14 @@
 // rtprelay-dp: start-up as one table, the main thread's loop, and the way down in reverse.
 #include <errno.h>
 #include <getopt.h>
+#include <linux/magic.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
+#include <sys/vfs.h>
 #include <unistd.h>
 
 #include <rte_launch.h>
@@ -127,11 +129,38 @@ static void ports_fini(void) {
 	port_set_close(&dp.ports);
 }
 
+static bool lies_on(const char *folder, unsigned long fs_type) {
+	struct statfs fs;
+
+	return statfs(folder, &fs) < 0 || (unsigned long)fs.f_type == fs_type;
+}
+
+// The region is memory. On a disk it is written back, and whoever touches it then waits.
+static int region_place_check(void) {
+	const char *huge = dp.cfg.hugepage_dir;
+
+	if (huge[0] != '\0' && !lies_on(huge, HUGETLBFS_MAGIC)) {
+		rr_err("main",
+			"instance.hugepage_dir %s is no hugetlbfs mount: mount one there, or "
+			"leave it empty",
+			huge);
+		return -EINVAL;
+	}
+	if (huge[0] == '\0' && !lies_on(dp.cfg.run_dir, TMPFS_MAGIC))
+		rr_warn("main",
+			"instance.run_dir %s is no tmpfs: the region is written back to disk, "
+			"which adds delay and loses packets",
+			dp.cfg.run_dir);
+	return 0;
+}
+
 static int region_init(void) {
 	char path[RR_PATH_LEN * 2];
 	bool adopted;
-	int ret;
+	int ret = region_place_check();
 
+	if (ret < 0)
+		return ret;
 	rr_region_path(&dp.cfg, path, sizeof(path));
 	ret = rr_region_create(&dp.region, &dp.cfg, path, &adopted);
 	if (ret < 0 && adopted)
@@ -429,6 +458,8 @@ int main(int argc, char **argv) {
 	}
 	if (rr_config_load(&dp.cfg, o.config, stderr) < 0)
 		return EXIT_REFUSED;
+	if (o.check)
+		printf("%s: ok\n", o.config);
 	if (o.print)
 		rr_config_print(&dp.cfg, stdout);
 	if (o.check || o.print)

@@ -324,7 +324,8 @@ static int pool_create(struct port_set *set, const struct rr_config *cfg) {
 	if (set->pool)
 		return 0;
 	rr_err("port",
-		"no memory for %u buffers of %u bytes, about %u MB: lower mbufs or raise "
+		"no memory for %u buffers of %u bytes, about %u MB in one piece: lower mbufs or "
+		"raise "
 		"memory_mb (now %u) or the number of hugepages",
 		cfg->n_mbufs, room, (uint32_t)((uint64_t)cfg->n_mbufs * (room + 256U) >> 20) + 1,
 		cfg->memory_mb);

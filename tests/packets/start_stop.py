@@ -100,12 +100,14 @@ class Refusals(unittest.TestCase):
         self.addCleanup(dp.kill)
         for port in dp.conf["ports"]:
             port.update(self.changes.get(port["name"], {}))
+        dp.conf["instance"].update(self.instance)
         dp.launch()
         self.assertEqual(dp.process.wait(timeout=30), 1)
         self.assertRegex(dp.log_text(), said)
         self.assertFalse(os.path.exists(dp.region_path()))
 
     changes = {}
+    instance = {}
 
     def test_device_that_is_not_there(self):
         self.changes = {"inner": {"device": "0000:ff:1f.7"}}
@@ -131,6 +133,10 @@ class Refusals(unittest.TestCase):
 
     def test_buffers_that_do_not_fit(self):
         self.refused("no memory for 1000000 buffers .* about 2[0-9]{3} MB", mbufs=1000000)
+
+    def test_hugepages_where_there_are_none(self):
+        self.instance = {"hugepage_dir": "/dev/shm"}
+        self.refused("hugepage_dir /dev/shm is no hugetlbfs mount")
 
     def test_second_dataplane(self):
         with Dataplane([Port("outer")], realms_conf()[:1]) as first:
