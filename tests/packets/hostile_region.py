@@ -454,6 +454,7 @@ class Adoption(unittest.TestCase):
         slot = region.slot(EXT.pool(4), self.call.a.port)
         free = region.slot(EXT.pool(4), 35100)
         self.dp.process.send_signal(signal.SIGSTOP)
+        os.waitpid(self.dp.process.pid, os.WUNTRACED)  # until all of its threads stand still
         for fields in (
             region.del_fields(slot, region.flow(slot)["uid"]),
             region.set_fields(free, uid=99, peer=None, remote=V4),
