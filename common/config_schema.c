@@ -216,7 +216,8 @@ static const struct rr_option control_rows[] = {
 	{"sockets", &rr_type_sockets, LIST(rr_config, socket, n_sockets),
 		.fallback = "[ \"unix:/var/run/rtpproxy.sock\" ]", .min = 1,
 		.help = "unix:PATH (one command a connection), cunix:PATH (a command a line), "
-			"udp:HOST[:PORT], udp6:HOST[:PORT]; HOST is an address or *, PORT 22222"},
+			"or udp:, udp6:, tcp: or tcp6: (a command a line) before HOST[:PORT]; HOST "
+			"may be *, PORT is 22222"},
 	{"socket_mode", &rr_type_mode, FIELD(rr_config, socket_mode), .fallback = "\"0660\"",
 		.max = 0777, .help = "permissions of UNIX sockets, octal"},
 	{"notify", &rr_type_targets, LIST(rr_config, notify, n_notify), .fallback = "[ ]",

@@ -11,8 +11,8 @@
 
 #define DEFAULT_PORT 22222
 #define SOCKET_SYNTAX \
-	"unix:PATH or cunix:PATH, absolute and up to 107 characters, udp:ADDRESS[:PORT] or " \
-	"udp6:ADDRESS[:PORT]"
+	"unix:PATH or cunix:PATH, absolute and up to 107 characters, or udp:, udp6:, tcp: or " \
+	"tcp6: before ADDRESS[:PORT]"
 #define TARGET_SYNTAX "unix:PATH, tcp:HOST:PORT or tcp:%%CC_SELF%%:PORT"
 #define SELF "%%CC_SELF%%"
 
@@ -91,6 +91,8 @@ static bool format_socket(const char *text, char *out) {
 	} kinds[] = {
 		{"udp:", RR_FAMILY_IPV4},
 		{"udp6:", RR_FAMILY_IPV6},
+		{"tcp:", RR_FAMILY_IPV4},
+		{"tcp6:", RR_FAMILY_IPV6},
 		{"cunix:", RR_FAMILY_NONE},
 		{"unix:", RR_FAMILY_NONE},
 	};

@@ -77,6 +77,8 @@ enum rr_control_counter_kind {
 	X(cookies, RR_CONTROL_OWN, "replies kept for repeated commands, now") \
 	X(ports_free, RR_CONTROL_OWN, "port pairs free now, of all addresses") \
 	X(ports_resting, RR_CONTROL_OWN, "port pairs resting now") \
-	X(ports_taken, RR_CONTROL_OWN, "port pairs in use now")
+	X(ports_taken, RR_CONTROL_OWN, "port pairs in use now") \
+	X(connections_displaced, RR_CONTROL_OWN, \
+		"stream connections closed in favour of a client that had fewer")
 
 RR_END_DECLS

@@ -9,6 +9,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -17,6 +18,7 @@
 
 #define BACKLOG 1024
 #define RECEIVE_BUFFER (4 << 20)
+#define TCP_BUFFER (64 << 10)
 
 static int parse_path(struct command_socket *s, const char *path) {
 	struct sockaddr_un *sun = (struct sockaddr_un *)&s->addr;
@@ -54,7 +56,7 @@ static int parse_inet6(struct command_socket *s, const char *host, uint16_t port
 }
 
 // HOST:PORT, numeric; the port stands behind the last colon.
-static int parse_udp(struct command_socket *s, const char *text,
+static int parse_host_port(struct command_socket *s, const char *text,
 	int (*parse_host)(struct command_socket *s, const char *host, uint16_t port)) {
 	const char *colon = strrchr(text, ':');
 	char host[INET6_ADDRSTRLEN];
@@ -79,20 +81,30 @@ static bool has_prefix(const char *text, const char *prefix, const char **rest) 
 }
 
 int command_socket_parse(struct command_socket *s, const char *text) {
+	static const struct {
+		const char *prefix;
+		enum command_socket_kind kind;
+		int (*parse_host)(struct command_socket *s, const char *host, uint16_t port);
+	} kinds[] = {
+		{"udp:", COMMAND_SOCKET_UDP, parse_inet},
+		{"udp6:", COMMAND_SOCKET_UDP, parse_inet6},
+		{"tcp:", COMMAND_SOCKET_TCP, parse_inet},
+		{"tcp6:", COMMAND_SOCKET_TCP, parse_inet6},
+		{"cunix:", COMMAND_SOCKET_CUNIX, NULL},
+		{"unix:", COMMAND_SOCKET_UNIX, NULL},
+	};
 	const char *rest;
 
 	memset(s, 0, sizeof(*s));
 	s->fd = -1;
-	s->kind = COMMAND_SOCKET_UDP;
-	if (has_prefix(text, "udp:", &rest))
-		return parse_udp(s, rest, parse_inet);
-	if (has_prefix(text, "udp6:", &rest))
-		return parse_udp(s, rest, parse_inet6);
-	s->kind = COMMAND_SOCKET_CUNIX;
-	if (has_prefix(text, "cunix:", &rest))
-		return parse_path(s, rest);
-	s->kind = COMMAND_SOCKET_UNIX;
-	return has_prefix(text, "unix:", &rest) ? parse_path(s, rest) : -EINVAL;
+	for (size_t i = 0; i < RR_ARRAY_LEN(kinds); i++) {
+		if (!has_prefix(text, kinds[i].prefix, &rest))
+			continue;
+		s->kind = kinds[i].kind;
+		return kinds[i].parse_host ? parse_host_port(s, rest, kinds[i].parse_host)
+					   : parse_path(s, rest);
+	}
+	return -EINVAL;
 }
 
 static int socket_type(const struct command_socket *s) {
@@ -152,13 +164,39 @@ static int open_path(struct command_socket *s, int fd, mode_t mode, gid_t gid) {
 	return listen(fd, BACKLOG) < 0 ? -errno : 0;
 }
 
-static int open_udp(const struct command_socket *s, int fd) {
+static int bind_inet(const struct command_socket *s, int fd) {
 	if (s->addr.ss_family == AF_INET6 && set_option(fd, IPPROTO_IPV6, IPV6_V6ONLY, 1) < 0)
 		return -errno;
+	return bind(fd, (const struct sockaddr *)&s->addr, s->addr_len) < 0 ? -errno : 0;
+}
+
+static int open_udp(const struct command_socket *s, int fd) {
 	// Beyond net.core.rmem_max only with CAP_NET_ADMIN; else as much as the kernel grants.
 	if (set_option(fd, SOL_SOCKET, SO_RCVBUFFORCE, RECEIVE_BUFFER) < 0)
 		set_option(fd, SOL_SOCKET, SO_RCVBUF, RECEIVE_BUFFER);
-	return bind(fd, (const struct sockaddr *)&s->addr, s->addr_len) < 0 ? -errno : 0;
+	return bind_inet(s, fd);
+}
+
+static int open_tcp(const struct command_socket *s, int fd) {
+	// Connections of an earlier process that are not quite over are no reason to refuse.
+	int rc = set_option(fd, SOL_SOCKET, SO_REUSEADDR, 1);
+
+	if (rc == 0)
+		rc = bind_inet(s, fd);
+	if (rc == 0)
+		rc = listen(fd, BACKLOG) < 0 ? -errno : 0;
+	return rc;
+}
+
+static int open_socket(struct command_socket *s, mode_t mode, gid_t gid) {
+	switch (s->kind) {
+	case COMMAND_SOCKET_UDP:
+		return open_udp(s, s->fd);
+	case COMMAND_SOCKET_TCP:
+		return open_tcp(s, s->fd);
+	default:
+		return open_path(s, s->fd, mode, gid);
+	}
 }
 
 int command_socket_bind(struct command_socket *s, mode_t mode, gid_t gid) {
@@ -168,7 +206,7 @@ int command_socket_bind(struct command_socket *s, mode_t mode, gid_t gid) {
 	if (fd < 0)
 		return -errno;
 	s->fd = fd;
-	rc = s->kind == COMMAND_SOCKET_UDP ? open_udp(s, fd) : open_path(s, fd, mode, gid);
+	rc = open_socket(s, mode, gid);
 	if (rc == 0)
 		rc = command_socket_prepare(s, fd);
 	if (rc < 0)
@@ -208,18 +246,41 @@ bool command_socket_matches(const struct command_socket *s, int fd) {
 	return addr.ss_family == s->addr.ss_family && same_address(s, &addr);
 }
 
+// Connections have them from the socket that accepts them. What a peer can make the kernel keep is
+// bounded, and one that is gone without a word is missed within two minutes.
+static int set_tcp_options(int fd) {
+	static const struct {
+		int level;
+		int name;
+		int value;
+	} options[] = {
+		{SOL_SOCKET, SO_RCVBUF, TCP_BUFFER}, {SOL_SOCKET, SO_SNDBUF, TCP_BUFFER},
+		{SOL_SOCKET, SO_KEEPALIVE, 1}, {IPPROTO_TCP, TCP_NODELAY, 1},
+		{IPPROTO_TCP, TCP_KEEPIDLE, 60}, // s
+		{IPPROTO_TCP, TCP_KEEPINTVL, 10}, // s
+		{IPPROTO_TCP, TCP_KEEPCNT, 6}, {IPPROTO_TCP, TCP_USER_TIMEOUT, 60000}, // ms
+	};
+	int rc = 0;
+
+	for (size_t i = 0; rc == 0 && i < RR_ARRAY_LEN(options); i++)
+		rc = set_option(fd, options[i].level, options[i].name, options[i].value);
+	return rc;
+}
+
 int command_socket_prepare(const struct command_socket *s, int fd) {
 	int flags = fcntl(fd, F_GETFL);
 
 	if (flags < 0 || fcntl(fd, F_SETFL, flags | O_NONBLOCK) < 0 ||
 		fcntl(fd, F_SETFD, FD_CLOEXEC) < 0)
 		return -errno;
+	if (s->kind == COMMAND_SOCKET_TCP)
+		return set_tcp_options(fd);
+	if (s->kind != COMMAND_SOCKET_UDP)
+		return 0;
 	// A reply leaves from the address that the command was sent to.
 	if (s->addr.ss_family == AF_INET)
 		return set_option(fd, IPPROTO_IP, IP_PKTINFO, 1);
-	if (s->addr.ss_family == AF_INET6)
-		return set_option(fd, IPPROTO_IPV6, IPV6_RECVPKTINFO, 1);
-	return 0;
+	return set_option(fd, IPPROTO_IPV6, IPV6_RECVPKTINFO, 1);
 }
 
 void command_socket_close(struct command_socket *s) {

@@ -15,6 +15,7 @@ RR_BEGIN_DECLS
 enum command_socket_kind {
 	COMMAND_SOCKET_UNIX, // stream: one command a connection
 	COMMAND_SOCKET_CUNIX, // stream: one command a line
+	COMMAND_SOCKET_TCP, // stream: one command a line, IPv4 or IPv6
 	COMMAND_SOCKET_UDP, // datagrams with cookies, IPv4 or IPv6
 };
 
@@ -26,7 +27,7 @@ struct command_socket {
 	socklen_t addr_len;
 };
 
-// Read the text of a configuration ("unix:/run/x", "udp6:::1:22222"). Returns 0 or -EINVAL.
+// Read the text of a configuration ("unix:/run/x", "tcp6:::1:22222"). Returns 0 or -EINVAL.
 int command_socket_parse(struct command_socket *s, const char *text);
 
 // Open and bind it; a UNIX path gets mode and group (gid -1: as it is). Returns 0, -EADDRINUSE when

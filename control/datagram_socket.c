@@ -275,20 +275,8 @@ static void read_local(struct job *job, struct msghdr *msg) {
 }
 
 static void read_peer(struct job *job, const struct msghdr *msg) {
-	const struct sockaddr_in *sin = msg->msg_name;
-	const struct sockaddr_in6 *sin6 = msg->msg_name;
-	struct rr_endpoint *ep = &job->controller;
-
 	job->origin.peer_addr_len = msg->msg_namelen;
-	if (sin->sin_family == AF_INET) {
-		ep->family = RR_FAMILY_IPV4;
-		ep->port_be = sin->sin_port;
-		memcpy(ep->addr, &sin->sin_addr, sizeof(sin->sin_addr));
-	} else {
-		ep->family = RR_FAMILY_IPV6;
-		ep->port_be = sin6->sin6_port;
-		memcpy(ep->addr, &sin6->sin6_addr, sizeof(sin6->sin6_addr));
-	}
+	job->controller = listener_peer(msg->msg_name);
 }
 
 // Have a job ready for every place of the batch; returns how many there are.

@@ -3,7 +3,9 @@
 #include "listener.h"
 
 #include <errno.h>
+#include <netinet/in.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "command_socket.h"
 #include "crash_point.h"
@@ -23,6 +25,23 @@ int listener_add(struct listener_set *set, const struct command_socket *socket) 
 	if (socket->kind == COMMAND_SOCKET_UDP)
 		return datagram_socket_add(set, socket);
 	return stream_listener_add(set, socket);
+}
+
+struct rr_endpoint listener_peer(const void *sockaddr) {
+	const struct sockaddr_in *sin = sockaddr;
+	const struct sockaddr_in6 *sin6 = sockaddr;
+	struct rr_endpoint ep = {0};
+
+	if (sin->sin_family == AF_INET) {
+		ep.family = RR_FAMILY_IPV4;
+		ep.port_be = sin->sin_port;
+		memcpy(ep.addr, &sin->sin_addr, sizeof(sin->sin_addr));
+	} else if (sin->sin_family == AF_INET6) {
+		ep.family = RR_FAMILY_IPV6;
+		ep.port_be = sin6->sin6_port;
+		memcpy(ep.addr, &sin6->sin6_addr, sizeof(sin6->sin6_addr));
+	}
+	return ep;
 }
 
 void listener_flush(struct listener_set *set) {

@@ -18,7 +18,8 @@ struct job;
 struct listener_set;
 struct retrans;
 
-// Open stream connections; more are accepted and closed at once.
+// Open stream connections; more are accepted and closed at once, unless somebody has more than his
+// share.
 #define LISTENER_MAX_CONNECTIONS 99
 
 #define LISTENER_PATIENCE_MS 10000
@@ -44,6 +45,7 @@ struct listener_hooks {
 struct listener_stats {
 	uint64_t n_connections; // accepted
 	uint64_t n_refused; // closed at once, too many
+	uint64_t n_displaced; // closed in favour of a client that had fewer
 	uint64_t n_dropped_replies; // the kernel would not take them
 	uint64_t n_dropped_held; // answers of an earlier process, too many waited already
 };

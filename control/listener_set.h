@@ -4,6 +4,7 @@
 
 #include <event2/event.h>
 
+#include "endpoint.h"
 #include "listener.h"
 #include "rtpp_cmd.h"
 
@@ -14,7 +15,7 @@ struct stream_listener;
 struct listener_set {
 	struct listener_hooks hooks;
 	struct datagram_socket *datagrams; // every UDP socket
-	struct stream_listener *streams; // every listening UNIX socket
+	struct stream_listener *streams; // every listening UNIX or TCP socket
 	struct stream_conn *conns; // open connections
 	struct stream_conn *unsent; // those with something to send
 	unsigned int n_conns;
@@ -25,6 +26,9 @@ struct listener_set {
 	bool stopped;
 	struct listener_stats stats;
 };
+
+// listener.c: a controller's address; family RR_FAMILY_NONE for UNIX sockets
+struct rr_endpoint listener_peer(const void *sockaddr);
 
 // datagram_socket.c
 int datagram_socket_add(struct listener_set *set, const struct command_socket *socket);

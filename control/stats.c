@@ -56,6 +56,7 @@ static void collect_dp_client(struct stats *st, const struct dp_client *dp) {
 static void collect_listeners(struct stats *st, const struct listener_stats *l) {
 	count_on(st, STATS_connections, l->n_connections);
 	count_on(st, STATS_connections_refused, l->n_refused);
+	count_on(st, STATS_connections_displaced, l->n_displaced);
 	count_on(st, STATS_replies_dropped, l->n_dropped_replies);
 	count_on(st, STATS_held_dropped, l->n_dropped_held);
 }

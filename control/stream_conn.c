@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: BSD-2-Clause
-// UNIX stream command sockets: one command a connection, or one a line.
+// UNIX and TCP stream command sockets: one command a connection, or one a line.
 //
 // A connection that goes away while its commands are under way stays as a zombie without descriptor
 // until the last of its jobs has come back. Nobody can make it hold more than one input buffer,
-// JOBS_MAX jobs and OUT_MAX bytes: beyond that it is not read.
+// JOBS_MAX jobs and OUT_MAX bytes: beyond that it is not read. When all places are taken, a
+// newcomer gets one of whoever has most of them, so that nobody can keep others out by taking them
+// all.
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -28,11 +30,15 @@ struct stream_listener {
 	struct listener_set *set;
 	struct stream_listener *next;
 	bool one_shot;
+	unsigned int n_conns;
 	struct event *readable;
 };
 
 struct stream_conn {
 	struct listener_set *set;
+	struct stream_listener *listener; // not for zombies
+	struct rr_endpoint peer; // family RR_FAMILY_NONE on UNIX sockets
+	uint64_t heard_ns; // when it last said something, CLOCK_MONOTONIC
 	struct stream_conn *prev; // set->conns or set->zombies
 	struct stream_conn *next;
 	struct stream_conn *unsent_prev; // set->unsent
@@ -79,6 +85,7 @@ static void conn_close(struct stream_conn *c) {
 	not_unsent(c);
 	DL_DELETE(set->conns, c);
 	set->n_conns--;
+	c->listener->n_conns--;
 	event_free(c->readable);
 	event_free(c->writable);
 	evbuffer_free(c->out);
@@ -246,6 +253,7 @@ static void conn_execute(struct stream_conn *c, const char *bytes, size_t len) {
 	memcpy(job->bytes, bytes, len);
 	job->command = (struct slice){job->bytes, len};
 	job->received_ns = rr_now_ns();
+	job->controller = c->peer;
 	job->origin.reply = reply;
 	job->origin.listener = c;
 	job->origin.order = c->order_in++;
@@ -286,6 +294,7 @@ static void conn_readable(struct stream_conn *c) {
 		return;
 	}
 	c->in_len += (size_t)n;
+	c->heard_ns = rr_now_ns();
 	conn_read_lines(c);
 	if (c->in_len > LINE_MAX_BYTES && !has_line(c))
 		conn_close(c);
@@ -316,6 +325,72 @@ static void on_readable(evutil_socket_t fd RR_UNUSED, short what, void *arg) {
 		conn_readable(c);
 }
 
+// ---- places
+// --------------------------------------------------------------------------------------
+
+// Are these one client? All of a UNIX socket are; of IPv6 addresses, a host may have a whole /64.
+static bool same_client(const struct rr_endpoint *a, const struct rr_endpoint *b) {
+	size_t n_bytes = a->family == RR_FAMILY_IPV6 ? 8 : 4;
+
+	return a->family == b->family &&
+	       (a->family == RR_FAMILY_NONE || memcmp(a->addr, b->addr, n_bytes) == 0);
+}
+
+static unsigned int n_places(const struct stream_listener *l, const struct rr_endpoint *client) {
+	const struct stream_conn *c;
+	unsigned int n = 0;
+
+	DL_FOREACH(l->set->conns, c) {
+		n += c->listener == l && same_client(&c->peer, client);
+	}
+	return n;
+}
+
+// Of the client that has most connections of a socket, the one that has been silent the longest.
+static struct stream_conn *greediest(const struct stream_listener *l, unsigned int *n_most) {
+	struct stream_conn *found = NULL;
+	struct stream_conn *c;
+
+	*n_most = 0;
+	DL_FOREACH(l->set->conns, c) {
+		unsigned int n = c->listener == l ? n_places(l, &c->peer) : 0;
+
+		if (n > *n_most || (n > 0 && n == *n_most && c->heard_ns < found->heard_ns))
+			found = c;
+		if (n > *n_most)
+			*n_most = n;
+	}
+	return found;
+}
+
+static const struct stream_listener *fullest(const struct listener_set *set) {
+	const struct stream_listener *found = set->streams;
+	const struct stream_listener *l;
+
+	LL_FOREACH(set->streams, l) {
+		if (l->n_conns > found->n_conns)
+			found = l;
+	}
+	return found;
+}
+
+// Every place is taken: close a connection of whoever has more than the newcomer would have. First
+// the sockets share the places, then the clients of a socket. False when nobody has more.
+static bool make_room(struct stream_listener *l, const struct rr_endpoint *newcomer) {
+	const struct stream_listener *most = fullest(l->set);
+	struct stream_conn *c;
+	unsigned int n_most;
+
+	if (l->n_conns + 1 >= most->n_conns)
+		most = l;
+	c = greediest(most, &n_most);
+	if (!c || (most == l && n_places(l, newcomer) + 1 >= n_most))
+		return false;
+	conn_close(c);
+	l->set->stats.n_displaced++;
+	return true;
+}
+
 // ---- accepting
 // -----------------------------------------------------------------------------------
 
@@ -331,7 +406,7 @@ static void conn_discard(struct stream_conn *c) {
 }
 
 // Takes fd over when it returns true.
-static bool conn_open(struct stream_listener *l, int fd) {
+static bool conn_open(struct stream_listener *l, int fd, const struct rr_endpoint *peer) {
 	struct timeval tv = patience(l->set);
 	struct event_base *base = l->set->hooks.base;
 	short what = l->one_shot ? EV_READ : EV_READ | EV_PERSIST;
@@ -340,6 +415,9 @@ static bool conn_open(struct stream_listener *l, int fd) {
 	if (!c)
 		return false;
 	c->set = l->set;
+	c->listener = l;
+	c->peer = *peer;
+	c->heard_ns = rr_now_ns();
 	c->fd = fd;
 	c->one_shot = l->one_shot;
 	c->readable = event_new(base, fd, what, on_readable, c);
@@ -352,19 +430,28 @@ static bool conn_open(struct stream_listener *l, int fd) {
 	}
 	DL_APPEND(l->set->conns, c);
 	l->set->n_conns++;
+	l->n_conns++;
 	l->set->stats.n_connections++;
 	return true;
+}
+
+static bool has_room(struct stream_listener *l, const struct rr_endpoint *peer) {
+	return l->set->n_conns < LISTENER_MAX_CONNECTIONS || make_room(l, peer);
 }
 
 static void on_accept(evutil_socket_t fd, short what RR_UNUSED, void *arg) {
 	struct stream_listener *l = arg;
 
 	for (int i = 0; i < ACCEPT_BATCH; i++) {
-		int conn = accept4(fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
+		struct sockaddr_storage addr = {0};
+		socklen_t len = sizeof(addr);
+		int conn =
+			accept4(fd, (struct sockaddr *)&addr, &len, SOCK_NONBLOCK | SOCK_CLOEXEC);
+		struct rr_endpoint peer = listener_peer(&addr);
 
 		if (conn < 0)
 			return;
-		if (l->set->n_conns >= LISTENER_MAX_CONNECTIONS || !conn_open(l, conn)) {
+		if (!has_room(l, &peer) || !conn_open(l, conn, &peer)) {
 			l->set->stats.n_refused++;
 			close(conn);
 		}

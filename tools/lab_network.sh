@@ -105,8 +105,8 @@ add_control_addresses() { # SOCKETS
 	local sock host
 	for sock in $1; do
 		case $sock in
-		udp:*) host=${sock#udp:} host=${host%:*} ;;
-		udp6:*) host=${sock#udp6:} host=${host%:*} host=${host#[} host=${host%]} ;;
+		udp:* | tcp:*) host=${sock#*:} host=${host%:*} ;;
+		udp6:* | tcp6:*) host=${sock#*:} host=${host%:*} host=${host#[} host=${host%]} ;;
 		*) continue ;;
 		esac
 		case $host in

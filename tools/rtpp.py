@@ -15,6 +15,12 @@ import time
 
 CLONE_NEWNET = 0x40000000
 REPLY_MAX = 65536
+INET = {
+    "udp": (socket.AF_INET, socket.SOCK_DGRAM),
+    "udp6": (socket.AF_INET6, socket.SOCK_DGRAM),
+    "tcp": (socket.AF_INET, socket.SOCK_STREAM),
+    "tcp6": (socket.AF_INET6, socket.SOCK_STREAM),
+}
 
 
 class RtppError(Exception):
@@ -63,8 +69,9 @@ def split_address(text):
     kind, _, rest = text.partition(":")
     if kind in ("unix", "cunix"):
         return kind, rest, None
-    if kind not in ("udp", "udp6"):
-        raise ValueError(f"{text}: use unix:PATH, cunix:PATH, udp:HOST:PORT or udp6:HOST:PORT")
+    if kind not in INET:
+        raise ValueError(f"{text}: use unix:PATH, cunix:PATH, or udp: udp6: tcp: tcp6: before "
+                         "HOST:PORT")
     host, _, port = rest.rpartition(":")
     return kind, host.strip("[]"), int(port)
 
@@ -84,8 +91,7 @@ class Controller:
         self._sock = None
 
     def _connect(self):
-        family = {"udp": socket.AF_INET, "udp6": socket.AF_INET6}.get(self.kind, socket.AF_UNIX)
-        kind = socket.SOCK_DGRAM if self.kind in ("udp", "udp6") else socket.SOCK_STREAM
+        family, kind = INET.get(self.kind, (socket.AF_UNIX, socket.SOCK_STREAM))
         with Netns(self.netns if family != socket.AF_UNIX else None):
             sock = socket.socket(family, kind)
         sock.settimeout(self.timeout)
@@ -136,7 +142,7 @@ class Controller:
         try:
             if self._sock is None:
                 self._sock = self._connect()
-            line_end = "\n" if self.kind == "cunix" else ""
+            line_end = "" if self.kind == "unix" else "\n"
             self._sock.sendall((text + line_end).encode())
             reply = self._read_stream()
         except (OSError, RtppError) as err:
@@ -155,7 +161,7 @@ class Controller:
             reply += part
             if not part:
                 break
-            if self.kind == "cunix" and reply.endswith(b"\n"):
+            if self.kind != "unix" and reply.endswith(b"\n"):
                 break
         if not reply:
             raise RtppError("closed without a reply")
@@ -178,7 +184,8 @@ def main():
     parser.add_argument("--netns", help="network namespace to send from")
     parser.add_argument("--timeout", type=float, default=1.0, help="seconds to a retransmission")
     parser.add_argument("--retries", type=int, default=2)
-    parser.add_argument("socket", help="unix:PATH, cunix:PATH, udp:HOST:PORT or udp6:HOST:PORT")
+    parser.add_argument("socket",
+                        help="unix:PATH, cunix:PATH, or udp: udp6: tcp: tcp6: before HOST:PORT")
     parser.add_argument("command", nargs="+")
     args = parser.parse_args()
     try:

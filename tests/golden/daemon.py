@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """A real rtprelayd without a dataplane, in a folder of its own, and every way to talk to it."""
+import contextlib
 import os
 import shutil
 import signal
@@ -20,8 +21,8 @@ realms = ( {realms} );
 media = {{ port_min = 20000; port_max = 30000; }};
 {bridge}
 control = {{
-	sockets = [ "unix:{dir}/unix.sock", "cunix:{dir}/cunix.sock", "udp:127.0.0.1:{udp}",
-		"udp6:::1:{udp}" ];
+	sockets = [ "unix:{dir}/unix.sock", "cunix:{dir}/cunix.sock", "udp:127.0.0.1:{port}",
+		"udp6:::1:{port}", "tcp:127.0.0.1:{port}", "tcp6:::1:{port}" ];
 	store_dir = "{dir}/store";
 	store_mb = 16;
 	ack_timeout_ms = 50;
@@ -31,6 +32,7 @@ control = {{
 BRIDGE = 'bridge = { internal = "lab1"; external = "lab2"; };'
 IPV4 = 'ipv4 = {{ prefix = "198.18.{n}.0/24"; pool = [ "198.18.{n}.10" ]; }};'
 IPV6 = 'ipv6 = {{ prefix = "2001:db8:0:{n}::/64"; pool = [ "2001:db8:0:{n}::10" ]; }};'
+LINES = ('cunix', 'tcp', 'tcp6')  # a command a line on a connection that stays
 
 
 class Failure(Exception):
@@ -42,17 +44,25 @@ def realm(name, number, families):
     return '{ name = "%s"; port = "port0"; %s }' % (name, nets)
 
 
-def free_udp_port():
-    """A port that is free on both loopback addresses, at least now."""
+INET = {'udp': (socket.AF_INET, socket.SOCK_DGRAM, '127.0.0.1'),
+        'udp6': (socket.AF_INET6, socket.SOCK_DGRAM, '::1'),
+        'tcp': (socket.AF_INET, socket.SOCK_STREAM, '127.0.0.1'),
+        'tcp6': (socket.AF_INET6, socket.SOCK_STREAM, '::1')}
+
+
+def free_port():
+    """A port that is free on both loopback addresses, over UDP and TCP, at least now."""
     while True:
-        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as s4, \
-                socket.socket(socket.AF_INET6, socket.SOCK_DGRAM) as s6:
-            s4.bind(('127.0.0.1', 0))
+        with contextlib.ExitStack() as stack:
+            port = 0
             try:
-                s6.bind(('::1', s4.getsockname()[1]))
+                for family, kind, host in INET.values():
+                    s = stack.enter_context(socket.socket(family, kind))
+                    s.bind((host, port))
+                    port = s.getsockname()[1]
             except OSError:
                 continue
-            return s4.getsockname()[1]
+            return port
 
 
 def wait_for(condition, what):
@@ -69,7 +79,7 @@ class Daemon:
     def __init__(self, keys=(), instance='', own_run_dir=True):
         self.dir = tempfile.mkdtemp(prefix='rtprelay-golden-')
         os.chmod(self.dir, 0o755)
-        self.udp = free_udp_port()
+        self.port = free_port()
         self.streams = {}
         self.n = 0
         if own_run_dir:
@@ -80,7 +90,7 @@ class Daemon:
     def write_config(self, keys, instance):
         families = [IPV4] if 'ipv4only' in keys else [IPV6] if 'ipv6only' in keys else [IPV4, IPV6]
         text = CONFIG.format(
-            dir=self.dir, udp=self.udp, instance=instance,
+            dir=self.dir, port=self.port, instance=instance,
             realms=', '.join([realm('lab1', 1, families), realm('lab2', 2, families)]),
             bridge=BRIDGE if 'bridge' in keys else '',
             notify='"tcp:127.0.0.1:9"' if 'notify' in keys else '')
@@ -140,10 +150,10 @@ class Daemon:
     # Every way to say something and hear the answer.
 
     def connect(self, kind):
-        if kind in ('udp', 'udp6'):
-            family = socket.AF_INET if kind == 'udp' else socket.AF_INET6
-            s = socket.socket(family, socket.SOCK_DGRAM)
-            s.connect(('127.0.0.1' if kind == 'udp' else '::1', self.udp))
+        if kind in INET:
+            family, sort, host = INET[kind]
+            s = socket.socket(family, sort)
+            s.connect((host, self.port))
         else:
             s = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
             s.connect(self.path(kind + '.sock'))
@@ -166,16 +176,16 @@ class Daemon:
         with self.connect(kind) as s:
             try:
                 s.sendall(data)
-                if kind == 'cunix':
+                if kind in LINES:
                     s.shutdown(socket.SHUT_WR)
-            except (BrokenPipeError, ConnectionResetError):
+            except OSError:  # the other side is gone already
                 pass
             return s.recv(65536) if kind.startswith('udp') else self.read_all(s)
 
     def command(self, kind, data):
         if kind == 'unix':
             return self.raw(kind, data)
-        if kind == 'cunix':
+        if kind in LINES:
             s = self.streams.setdefault(kind, None) or self.connect(kind)
             self.streams[kind] = s
             s.sendall(data + b'\n')

@@ -53,7 +53,7 @@ const char port_main[] = "20[0-9][0-9][02468] 198\\.18\\.0\\.1";
 // ------------------------------------------------------------------------------------
 
 TEST_F(CommandTest, WhatThePartsCountIsStoredAndGoesOn) {
-	struct listener_stats listeners = {4, 3, 2, 1};
+	struct listener_stats listeners = {4, 3, 5, 2, 1};
 	const uint64_t *stored = store_meta(ctl.store)->counters;
 	struct job *duplicate = job_new();
 	struct job *first;
@@ -74,6 +74,7 @@ TEST_F(CommandTest, WhatThePartsCountIsStoredAndGoesOn) {
 	EXPECT_EQ(stored[STATS_cookies], 1U);
 	EXPECT_EQ(stored[STATS_connections], 4U);
 	EXPECT_EQ(stored[STATS_connections_refused], 3U);
+	EXPECT_EQ(stored[STATS_connections_displaced], 5U);
 	EXPECT_EQ(stored[STATS_replies_dropped], 2U);
 	EXPECT_EQ(stored[STATS_held_dropped], 1U);
 	EXPECT_EQ(stored[STATS_ports_taken], 1U);

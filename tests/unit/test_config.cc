@@ -265,12 +265,15 @@ INSTANTIATE_TEST_SUITE_P(Config, MediaRange,
 TEST(Config, SocketsAreBroughtIntoOneSpelling) {
 	static const char *const expected[] = {"unix:/run/a", "unix:/run/b", "cunix:/run/c",
 		"udp:0.0.0.0:22222", "udp:127.0.0.1:5000", "udp6:::1:9000", "udp6:::1:22222",
-		"udp6:2001:db8::7:22222", "udp6::::22222", "udp6:2001:db8::1:5"};
+		"udp6:2001:db8::7:22222", "udp6::::22222", "udp6:2001:db8::1:5",
+		"tcp:0.0.0.0:22222", "tcp:127.0.0.1:5000", "tcp6:::1:9000", "tcp6:::1:22222",
+		"tcp6::::22222", "tcp6:2001:db8::1:5"};
 	Loaded l = load(changed("[ \"unix:/tmp/x\" ]",
 		"[ \"/run/a\", \"unix:/run/b\", \"cunix:/run/c\", \"udp:*\", "
 		"\"udp:127.0.0.1:5000\", "
 		"\"udp6:::1:9000\", \"udp6:::1\", \"udp6:2001:db8:0:0:0:0:0:7\", \"udp6:*\", "
-		"\"udp6:[2001:db8::1]:5\" ]"));
+		"\"udp6:[2001:db8::1]:5\", \"tcp:*\", \"tcp:127.0.0.1:5000\", "
+		"\"tcp6:::1:9000\", \"tcp6:::1\", \"tcp6:*\", \"tcp6:[2001:db8::1]:5\" ]"));
 
 	ASSERT_EQ(l.rc, 0) << l.err;
 	ASSERT_EQ(l.cfg->n_sockets, RR_ARRAY_LEN(expected));
@@ -391,6 +394,10 @@ TEST_P(ConfigRefusal, NamesFileLineAndWhatWasExpected) {
 	EXPECT_EQ(l.rc, -EINVAL);
 	EXPECT_EQ(l.err, std::string("FILE:") + r.message + "\n");
 }
+
+#define SOCKET_SYNTAX \
+	"expected unix:PATH or cunix:PATH, absolute and up to 107 characters, or udp:, udp6:, " \
+	"tcp: or tcp6: before ADDRESS[:PORT]"
 
 static const Refusal refusals[] = {
 	// syntax, names, types
@@ -649,65 +656,37 @@ static const Refusal refusals[] = {
 
 	// sockets and targets
 	{"unix:/tmp/x", "sctp:127.0.0.1:5",
-		"17: control.sockets[0] is \"sctp:127.0.0.1:5\", "
-		"expected unix:PATH or cunix:PATH, absolute and up to 107 characters, "
-		"udp:ADDRESS[:PORT] or udp6:ADDRESS[:PORT]"},
-	{"unix:/tmp/x", "unix:tmp/x",
-		"17: control.sockets[0] is \"unix:tmp/x\", "
-		"expected unix:PATH or cunix:PATH, absolute and up to 107 characters, "
-		"udp:ADDRESS[:PORT] or udp6:ADDRESS[:PORT]"},
+		"17: control.sockets[0] is \"sctp:127.0.0.1:5\", " SOCKET_SYNTAX},
+	{"unix:/tmp/x", "unix:tmp/x", "17: control.sockets[0] is \"unix:tmp/x\", " SOCKET_SYNTAX},
 	{"unix:/tmp/x", "udp:localhost",
-		"17: control.sockets[0] is \"udp:localhost\", "
-		"expected unix:PATH or cunix:PATH, absolute and up to 107 characters, "
-		"udp:ADDRESS[:PORT] or udp6:ADDRESS[:PORT]"},
+		"17: control.sockets[0] is \"udp:localhost\", " SOCKET_SYNTAX},
 	{"unix:/tmp/x", "udp:127.0.0.1:65536",
-		"17: control.sockets[0] is \"udp:127.0.0.1:65536\", "
-		"expected unix:PATH or cunix:PATH, absolute and up to 107 characters, "
-		"udp:ADDRESS[:PORT] or udp6:ADDRESS[:PORT]"},
+		"17: control.sockets[0] is \"udp:127.0.0.1:65536\", " SOCKET_SYNTAX},
 	{"unix:/tmp/x", "udp:127.0.0.1:0",
-		"17: control.sockets[0] is \"udp:127.0.0.1:0\", "
-		"expected unix:PATH or cunix:PATH, absolute and up to 107 characters, "
-		"udp:ADDRESS[:PORT] or udp6:ADDRESS[:PORT]"},
-	{"unix:/tmp/x", "udp::5",
-		"17: control.sockets[0] is \"udp::5\", "
-		"expected unix:PATH or cunix:PATH, absolute and up to 107 characters, "
-		"udp:ADDRESS[:PORT] or udp6:ADDRESS[:PORT]"},
+		"17: control.sockets[0] is \"udp:127.0.0.1:0\", " SOCKET_SYNTAX},
+	{"unix:/tmp/x", "udp::5", "17: control.sockets[0] is \"udp::5\", " SOCKET_SYNTAX},
 	{"unix:/tmp/x", "udp6:127.0.0.1:5",
-		"17: control.sockets[0] is \"udp6:127.0.0.1:5\", "
-		"expected unix:PATH or cunix:PATH, absolute and up to 107 characters, "
-		"udp:ADDRESS[:PORT] or udp6:ADDRESS[:PORT]"},
-	{"unix:/tmp/x", "udp6:[::1",
-		"17: control.sockets[0] is \"udp6:[::1\", "
-		"expected unix:PATH or cunix:PATH, absolute and up to 107 characters, "
-		"udp:ADDRESS[:PORT] or udp6:ADDRESS[:PORT]"},
+		"17: control.sockets[0] is \"udp6:127.0.0.1:5\", " SOCKET_SYNTAX},
+	{"unix:/tmp/x", "udp6:[::1", "17: control.sockets[0] is \"udp6:[::1\", " SOCKET_SYNTAX},
 	{"unix:/tmp/x", "udp:[127.0.0.1]:5",
-		"17: control.sockets[0] is \"udp:[127.0.0.1]:5\", "
-		"expected unix:PATH or cunix:PATH, absolute and up to 107 characters, "
-		"udp:ADDRESS[:PORT] or udp6:ADDRESS[:PORT]"},
-	{"unix:/tmp/x", "udp:",
-		"17: control.sockets[0] is \"udp:\", "
-		"expected unix:PATH or cunix:PATH, absolute and up to 107 characters, "
-		"udp:ADDRESS[:PORT] or udp6:ADDRESS[:PORT]"},
+		"17: control.sockets[0] is \"udp:[127.0.0.1]:5\", " SOCKET_SYNTAX},
+	{"unix:/tmp/x", "udp:", "17: control.sockets[0] is \"udp:\", " SOCKET_SYNTAX},
 	{"unix:/tmp/x", "udp6:127.0.0.1",
-		"17: control.sockets[0] is \"udp6:127.0.0.1\", "
-		"expected unix:PATH or cunix:PATH, absolute and up to 107 characters, "
-		"udp:ADDRESS[:PORT] or udp6:ADDRESS[:PORT]"},
-	{"unix:/tmp/x", "tcp:127.0.0.1:22222",
-		"17: control.sockets[0] is \"tcp:127.0.0.1:22222\", "
-		"expected unix:PATH or cunix:PATH, absolute and up to 107 characters, "
-		"udp:ADDRESS[:PORT] or udp6:ADDRESS[:PORT]"},
-	{"unix:/tmp/x", "tcp6:::1",
-		"17: control.sockets[0] is \"tcp6:::1\", "
-		"expected unix:PATH or cunix:PATH, absolute and up to 107 characters, "
-		"udp:ADDRESS[:PORT] or udp6:ADDRESS[:PORT]"},
+		"17: control.sockets[0] is \"udp6:127.0.0.1\", " SOCKET_SYNTAX},
+	{"unix:/tmp/x", "tcp:localhost:22222",
+		"17: control.sockets[0] is \"tcp:localhost:22222\", " SOCKET_SYNTAX},
+	{"unix:/tmp/x", "tcp:127.0.0.1:0",
+		"17: control.sockets[0] is \"tcp:127.0.0.1:0\", " SOCKET_SYNTAX},
+	{"unix:/tmp/x", "tcp:::1", "17: control.sockets[0] is \"tcp:::1\", " SOCKET_SYNTAX},
+	{"unix:/tmp/x", "tcp:", "17: control.sockets[0] is \"tcp:\", " SOCKET_SYNTAX},
+	{"unix:/tmp/x", "tcp6:127.0.0.1:5",
+		"17: control.sockets[0] is \"tcp6:127.0.0.1:5\", " SOCKET_SYNTAX},
 	{"unix:/tmp/x",
 		"/0123456789/0123456789/0123456789/0123456789/0123456789"
 		"/0123456789/0123456789/0123456789/0123456789/01234567",
 		"17: control.sockets[0] is "
 		"\"/0123456789/0123456789/0123456789/0123456789/0123456789"
-		"/0123456789/0123456789/0123456789/0123456789/01234567\", "
-		"expected unix:PATH or cunix:PATH, absolute and up to 107 characters, "
-		"udp:ADDRESS[:PORT] or udp6:ADDRESS[:PORT]"},
+		"/0123456789/0123456789/0123456789/0123456789/01234567\", " SOCKET_SYNTAX},
 	{"\"unix:/tmp/x\"", "\"unix:/tmp/x\", \"/tmp/x\"",
 		"17: control.sockets[1] is \"/tmp/x\" again, expected each once"},
 	{"control = {", "control = { notify = [ \"tcp:127.0.0.1\" ];",

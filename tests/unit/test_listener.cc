@@ -8,6 +8,8 @@
 #include <fcntl.h>
 #include <functional>
 #include <memory>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <poll.h>
 #include <string>
 #include <sys/socket.h>
@@ -67,6 +69,7 @@ class Listener : public ::testing::Test {
 	std::vector<std::unique_ptr<struct command_socket>> sockets;
 	std::vector<struct job *> waiting;
 	std::vector<std::string> executed;
+	struct rr_endpoint controller = {}; // of the last command
 	bool is_settled = true;
 	std::string dir;
 
@@ -75,6 +78,7 @@ class Listener : public ::testing::Test {
 		std::string command(job->command.p ? job->command.p : "", job->command.len);
 
 		t->executed.push_back(command);
+		t->controller = job->controller;
 		while (!command.empty() && command[0] == ' ')
 			command.erase(0, 1);
 		if (!command.empty() && command[0] == 'w')
@@ -141,14 +145,15 @@ class Listener : public ::testing::Test {
 
 		EXPECT_EQ(command_socket_parse(s, text.c_str()), 0) << text;
 		// Port 0 would be refused in a configuration; here the kernel picks a free one.
-		if (s->kind == COMMAND_SOCKET_UDP)
+		if (s->addr.ss_family != AF_UNIX)
 			((struct sockaddr_in *)&s->addr)->sin_port = 0;
 		EXPECT_EQ(command_socket_bind(s, 0600, (gid_t)-1), 0) << text;
 		EXPECT_EQ(listener_add(set, s), 0);
 		return s;
 	}
-	std::unique_ptr<Client> connect_to(
-		const struct command_socket *s, const char *host = nullptr) {
+	// From an address of the caller's choice, where it names one.
+	std::unique_ptr<Client> connect_to(const struct command_socket *s,
+		const char *host = nullptr, const char *from = nullptr) {
 		struct sockaddr_storage addr = {};
 		socklen_t len = sizeof(addr);
 
@@ -159,7 +164,17 @@ class Listener : public ::testing::Test {
 			inet_pton(AF_INET6, host, &((struct sockaddr_in6 *)&addr)->sin6_addr);
 		int type = s->kind == COMMAND_SOCKET_UDP ? SOCK_DGRAM : SOCK_STREAM;
 		auto client = std::make_unique<Client>(socket(addr.ss_family, type, 0));
+		if (from) {
+			struct sockaddr_in own = {};
+
+			own.sin_family = AF_INET;
+			inet_pton(AF_INET, from, &own.sin_addr);
+			EXPECT_EQ(bind(client->fd, (struct sockaddr *)&own, sizeof(own)), 0);
+		}
+		// A client does not block; over TCP the kernel has answered for the listener.
+		fcntl(client->fd, F_SETFL, 0);
 		EXPECT_EQ(connect(client->fd, (struct sockaddr *)&addr, len), 0) << strerror(errno);
+		fcntl(client->fd, F_SETFL, O_NONBLOCK);
 		return client;
 	}
 
@@ -686,6 +701,121 @@ TEST_F(Listener, ClientThatDoesNotReadIsClosed) {
 	EXPECT_LT(executed.size(), 2000u);
 }
 
+// ---- TCP
+// ------------------------------------------------------------------------------------------
+
+TEST_F(Listener, TcpIsACommandALine) {
+	for (const char *text : {"tcp:127.0.0.1:1", "tcp6:::1:1"}) {
+		auto client = connect_to(serve(text));
+
+		client->say("w1\nV\n\nV\r\nunfin");
+		ASSERT_TRUE(turn_until([&] { return waiting.size() == 1; }));
+		ASSERT_TRUE(turn_until([&] { return executed.size() % 5 == 4; }));
+		EXPECT_EQ(client->take(), "");
+		finish(waiting[0]);
+		waiting.clear();
+		EXPECT_EQ(hear(*client, 17), "[w1]\n[V]\n[]\n[V\r]\n");
+		client->say("ished\n");
+		EXPECT_EQ(hear(*client, 13), "[unfinished]\n");
+		client->say("V\nunfinished");
+		shutdown(client->fd, SHUT_WR);
+		EXPECT_EQ(hear_to_the_end(*client), "[V]\n");
+		EXPECT_TRUE(client->closed);
+		executed.clear();
+	}
+}
+
+TEST_F(Listener, ControllerIsKnownOverTcp) {
+	auto v4 = connect_to(serve("tcp:0.0.0.0:1"), "127.0.0.1", "127.0.0.3");
+	auto local = connect_to(serve("cunix:" + dir + "/c"));
+	char text[RR_ENDPOINT_STRLEN];
+
+	v4->say("V\n");
+	EXPECT_EQ(hear(*v4, 4), "[V]\n");
+	EXPECT_STREQ(rr_endpoint_format_addr(&controller, text, sizeof(text)), "127.0.0.3");
+	auto v6 = connect_to(serve("tcp6::::1"), "::1");
+	v6->say("V\n");
+	EXPECT_EQ(hear(*v6, 4), "[V]\n");
+	EXPECT_STREQ(rr_endpoint_format_addr(&controller, text, sizeof(text)), "::1");
+	local->say("V\n");
+	EXPECT_EQ(hear(*local, 4), "[V]\n");
+	EXPECT_EQ(controller.family, RR_FAMILY_NONE);
+}
+
+TEST_F(Listener, EndlessLineOverTcpEndsTheConnection) {
+	auto client = connect_to(serve("tcp:127.0.0.1:1"));
+
+	client->say(std::string(8193, 'x'));
+	EXPECT_EQ(hear_to_the_end(*client), "");
+	EXPECT_TRUE(client->closed);
+	EXPECT_TRUE(executed.empty());
+}
+
+TEST_F(Listener, WhoTookEveryPlaceGivesOneToANewcomer) {
+	struct command_socket *s = serve("tcp:127.0.0.1:1");
+	std::vector<std::unique_ptr<Client>> greedy;
+
+	for (unsigned int i = 0; i < LISTENER_MAX_CONNECTIONS; i++) {
+		greedy.push_back(connect_to(s, nullptr, "127.0.0.9"));
+		ASSERT_TRUE(turn_until([&] { return stats().n_connections == i + 1; }));
+	}
+	// The first one speaks, so that the second has been silent the longest.
+	greedy[0]->say("V\n");
+	EXPECT_EQ(hear(*greedy[0], 4), "[V]\n");
+	auto modest = connect_to(s, nullptr, "127.0.0.8");
+	modest->say("V\n");
+	EXPECT_EQ(hear(*modest, 4), "[V]\n");
+	EXPECT_EQ(stats().n_displaced, 1u);
+	EXPECT_EQ(stats().n_refused, 0u);
+	EXPECT_EQ(hear_to_the_end(*greedy[1]), "");
+	for (unsigned int i : {0u, 2u, LISTENER_MAX_CONNECTIONS - 1u}) {
+		greedy[i]->take();
+		EXPECT_FALSE(greedy[i]->closed) << i;
+	}
+	// The greedy one itself is refused, as ever.
+	auto more = connect_to(s, nullptr, "127.0.0.9");
+	EXPECT_EQ(hear_to_the_end(*more), "");
+	EXPECT_EQ(stats().n_refused, 1u);
+	EXPECT_EQ(stats().n_displaced, 1u);
+}
+
+TEST_F(Listener, PlacesAreSharedEvenlyInTheEnd) {
+	struct command_socket *s = serve("tcp:127.0.0.1:1");
+	std::vector<std::unique_ptr<Client>> a, b;
+
+	for (unsigned int i = 0; i < LISTENER_MAX_CONNECTIONS; i++)
+		a.push_back(connect_to(s, nullptr, "127.0.0.9"));
+	ASSERT_TRUE(turn_until([&] { return stats().n_connections == LISTENER_MAX_CONNECTIONS; }));
+	for (unsigned int i = 0; i < LISTENER_MAX_CONNECTIONS; i++)
+		b.push_back(connect_to(s, nullptr, "127.0.0.8"));
+	ASSERT_TRUE(turn_until([&] {
+		return stats().n_connections + stats().n_refused == 2 * LISTENER_MAX_CONNECTIONS;
+	}));
+	EXPECT_EQ(stats().n_displaced, (uint64_t)LISTENER_MAX_CONNECTIONS / 2);
+}
+
+TEST_F(Listener, SocketsShareThePlacesBeforeClientsDo) {
+	struct command_socket *tcp = serve("tcp:0.0.0.0:1");
+	struct command_socket *local = serve("unix:" + dir + "/u");
+	std::vector<std::unique_ptr<Client>> crowd;
+
+	// Each from an address of its own, so that none of them has more than one.
+	for (unsigned int i = 0; i < LISTENER_MAX_CONNECTIONS; i++)
+		crowd.push_back(
+			connect_to(tcp, "127.0.0.1", ("127.0.1." + std::to_string(i + 1)).c_str()));
+	ASSERT_TRUE(turn_until([&] { return stats().n_connections == LISTENER_MAX_CONNECTIONS; }));
+	auto stranger = connect_to(tcp, "127.0.0.1", "127.0.2.1");
+	EXPECT_EQ(hear_to_the_end(*stranger), "");
+	EXPECT_EQ(stats().n_refused, 1u);
+	auto client = connect_to(local);
+	client->say("V");
+	EXPECT_EQ(hear_to_the_end(*client), "[V]\n");
+	EXPECT_EQ(stats().n_displaced, 1u);
+}
+
+// ---- ends
+// -----------------------------------------------------------------------------------------
+
 TEST_F(Listener, GoneClientLeavesAZombieUntilItsJobsAreBack) {
 	auto client = connect_to(serve("cunix:" + dir + "/c"));
 
@@ -724,19 +854,28 @@ class CommandSocket : public ::testing::Test {
 		EXPECT_EQ(command_socket_parse(s, text.c_str()), 0) << text;
 		return command_socket_bind(s, mode, (gid_t)-1);
 	}
-	std::string udp_in_use(const struct command_socket *s) {
+	std::string in_use(const struct command_socket *s, const std::string &kind) {
 		struct sockaddr_in sin;
 		socklen_t len = sizeof(sin);
 
 		getsockname(s->fd, (struct sockaddr *)&sin, &len);
-		return "udp:127.0.0.1:" + std::to_string(ntohs(sin.sin_port));
+		return kind + ":127.0.0.1:" + std::to_string(ntohs(sin.sin_port));
+	}
+	std::string udp_in_use(const struct command_socket *s) {
+		return in_use(s, "udp");
+	}
+	int open_any_port(struct command_socket *s, const std::string &kind) {
+		EXPECT_EQ(command_socket_parse(s, (kind + ":127.0.0.1:1").c_str()), 0);
+		((struct sockaddr_in *)&s->addr)->sin_port = 0;
+		return command_socket_bind(s, 0, (gid_t)-1);
 	}
 };
 
 TEST_F(CommandSocket, RefusesWhatItCanNotRead) {
-	for (const char *text : {"", "unix:", "cunix:", "tcp:1.2.3.4:5", "udp:", "udp:1.2.3.4",
+	for (const char *text : {"", "unix:", "cunix:", "sctp:1.2.3.4:5", "udp:", "udp:1.2.3.4",
 		     "udp:1.2.3.4:", "udp:1.2.3.4:0", "udp:1.2.3.4:65536", "udp:1.2.3.4:5x",
-		     "udp:example:5", "udp:::1:5", "udp6:1.2.3.4:5", "udp6:::1"})
+		     "udp:example:5", "udp:::1:5", "udp6:1.2.3.4:5", "udp6:::1",
+		     "tcp:", "tcp:1.2.3.4", "tcp:::1:5", "tcp6:1.2.3.4:5", "tcp6:::1"})
 		EXPECT_EQ(command_socket_parse(&a, text), -EINVAL) << text;
 	std::string long_path = "unix:/" + std::string(120, 'x');
 	EXPECT_EQ(command_socket_parse(&a, long_path.c_str()), -EINVAL);
@@ -777,10 +916,53 @@ TEST_F(CommandSocket, FileThatIsNoSocketStays) {
 }
 
 TEST_F(CommandSocket, PortInUseIsRefused) {
-	ASSERT_EQ(command_socket_parse(&a, "udp:127.0.0.1:1"), 0);
-	((struct sockaddr_in *)&a.addr)->sin_port = 0;
-	ASSERT_EQ(command_socket_bind(&a, 0, (gid_t)-1), 0);
-	EXPECT_EQ(open(&b, udp_in_use(&a)), -EADDRINUSE);
+	for (const char *kind : {"udp", "tcp"}) {
+		ASSERT_EQ(open_any_port(&a, kind), 0);
+		EXPECT_EQ(open(&b, in_use(&a, kind)), -EADDRINUSE) << kind;
+		command_socket_close(&a);
+	}
+}
+
+TEST_F(CommandSocket, TcpPortOfAnEarlierServerIsTakenAgain) {
+	ASSERT_EQ(open_any_port(&a, "tcp"), 0);
+	std::string text = in_use(&a, "tcp");
+	struct sockaddr_in sin;
+	socklen_t len = sizeof(sin);
+	int client = socket(AF_INET, SOCK_STREAM, 0);
+
+	getsockname(a.fd, (struct sockaddr *)&sin, &len);
+	ASSERT_EQ(connect(client, (struct sockaddr *)&sin, len), 0);
+	int served = accept(a.fd, nullptr, nullptr);
+	// Closed by the server first, a connection lingers.
+	close(served);
+	command_socket_close(&a);
+	close(client);
+	EXPECT_EQ(open(&b, text), 0);
+}
+
+TEST_F(CommandSocket, WhatATcpPeerCanFillIsBoundedAndItsSilenceNoticed) {
+	const int wanted[][2] = {{IPPROTO_TCP, TCP_NODELAY}, {SOL_SOCKET, SO_KEEPALIVE},
+		{IPPROTO_TCP, TCP_USER_TIMEOUT}};
+	int value;
+	socklen_t len = sizeof(value);
+	struct sockaddr_in sin;
+	socklen_t sin_len = sizeof(sin);
+	int client = socket(AF_INET, SOCK_STREAM, 0);
+
+	ASSERT_EQ(open_any_port(&a, "tcp"), 0);
+	getsockname(a.fd, (struct sockaddr *)&sin, &sin_len);
+	ASSERT_EQ(connect(client, (struct sockaddr *)&sin, sin_len), 0);
+	int served = accept4(a.fd, nullptr, nullptr, 0);
+	for (const auto &option : wanted) {
+		ASSERT_EQ(getsockopt(served, option[0], option[1], &value, &len), 0);
+		EXPECT_GT(value, 0) << option[1];
+	}
+	for (int option : {SO_RCVBUF, SO_SNDBUF}) {
+		ASSERT_EQ(getsockopt(served, SOL_SOCKET, option, &value, &len), 0);
+		EXPECT_LE(value, 256 << 10);
+	}
+	close(served);
+	close(client);
 }
 
 TEST_F(CommandSocket, MatchesByKindAndAddress) {
@@ -799,6 +981,8 @@ TEST_F(CommandSocket, MatchesByKindAndAddress) {
 	command_socket_parse(&c, udp_in_use(&b).c_str());
 	EXPECT_TRUE(command_socket_matches(&c, b.fd));
 	command_socket_parse(&c, "udp:127.0.0.1:1");
+	EXPECT_FALSE(command_socket_matches(&c, b.fd));
+	command_socket_parse(&c, in_use(&b, "tcp").c_str());
 	EXPECT_FALSE(command_socket_matches(&c, b.fd));
 }
 
