@@ -32,7 +32,7 @@ DP_SRC := main.c eal.c memif.c port.c steering.c worker.c io.c parse.c addr_tabl
 	neighbour.c arp.c nd.c mld.c icmp.c command.c upkeep.c
 
 CONTROL_SRC := main.c supervisor.c passed_sockets.c command_socket.c privdrop.c loop.c listener.c \
-	datagram_socket.c stream_conn.c job.c retrans.c keyed_hash.c rtpp_lex.c rtpp_parse.c rtpp_media.c \
+	stdio_bridge.c datagram_socket.c stream_conn.c job.c retrans.c keyed_hash.c rtpp_lex.c rtpp_parse.c rtpp_media.c \
 	rtpp_reply.c capabilities.c port_alloc.c port_rest.c control.c command.c session.c session_index.c \
 	session_match.c session_change.c session_flow.c session_media.c session_store.c realm_select.c \
 	cmd_update.c cmd_lookup.c cmd_delete.c cmd_query.c cmd_info.c cmd_stats.c cmd_media.c \
@@ -42,10 +42,10 @@ RRCTL_SRC := rrctl.c rrctl_out.c rrctl_region.c rrctl_store.c rrctl_status.c rrc
 	rrctl_stats.c rrctl_flow.c rrctl_session.c rrctl_config.c
 
 # Unit tests: a name here is tests/unit/test_NAME.cc; test_NAME_OBJ names what it links.
-UNIT_TESTS := counters endpoint log config rrctl ring region arp nd mld icmp steering neighbour rtpp_lex rtpp_parse rtpp_reply port_alloc retrans listener session session_change no_memory commands turn realm_select store expiry resync dp_client
+UNIT_TESTS := counters endpoint log config rrctl ring region arp nd mld icmp steering neighbour rtpp_lex rtpp_parse rtpp_reply port_alloc retrans listener stdio_bridge session session_change no_memory commands turn realm_select store expiry resync dp_client
 UNIT_TESTS += eal memif side_doors learn parse flow_table flow_read rtp_stats relay rewrite command
 STRESS_TESTS := ring region flow
-FUZZ_TARGETS := rtpp parse rtp dp_msg
+FUZZ_TARGETS := rtpp stdio parse rtp dp_msg
 # Scripts: tests/golden/NAME, tests/packets/NAME.py, tests/smoke/NAME.sh, tests/crash/NAME.py.
 GOLDEN_TESTS := transcripts supervision
 PACKET_TESTS := relay drops learning slow_path turns workers start_stop hostile_region
@@ -86,17 +86,19 @@ test_rtpp_parse_OBJ := control/rtpp_lex.o control/rtpp_parse.o control/rtpp_medi
 test_rtpp_reply_OBJ := control/rtpp_reply.o
 fuzz_rtpp_SRC := control/rtpp_lex.c control/rtpp_parse.c control/rtpp_media.c control/rtpp_reply.c \
 	common/endpoint.c
+fuzz_stdio_SRC := control/stdio_bridge.c common/log.c
 test_port_alloc_OBJ := control/port_alloc.o
 test_retrans_OBJ := control/retrans.o control/keyed_hash.o control/job.o
 test_listener_OBJ := control/listener.o control/datagram_socket.o control/stream_conn.o \
 	control/command_socket.o control/passed_sockets.o control/retrans.o control/keyed_hash.o \
 	control/job.o control/rtpp_lex.o common/log.o common/endpoint.o
 test_listener_LIBS := -levent_core
+test_stdio_bridge_OBJ := control/stdio_bridge.o common/log.o
 # Control without its sockets; tests/unit/control_fixture.h brings a dataplane along.
 CORE_OBJ = $(CONFIG_OBJ) $(addprefix common/,shm_region.o counters.o ring.o flow_totals.o \
 	session_record.o) $(patsubst %.c,control/%.o,$(filter-out main.c supervisor.c \
 	passed_sockets.c command_socket.c privdrop.c loop.c listener.c datagram_socket.c \
-	stream_conn.c,$(CONTROL_SRC)))
+	stream_conn.c stdio_bridge.c,$(CONTROL_SRC)))
 CORE_LIBS = $(COMMON_LIBS) -llmdb
 test_session_OBJ = $(CORE_OBJ)
 test_session_LIBS = $(CORE_LIBS)

@@ -12,7 +12,7 @@
 #define DEFAULT_PORT 22222
 #define SOCKET_SYNTAX \
 	"unix:PATH or cunix:PATH, absolute and up to 107 characters, or udp:, udp6:, tcp: or " \
-	"tcp6: before ADDRESS[:PORT]"
+	"tcp6: before ADDRESS[:PORT], or stdio: or stdioc:"
 #define TARGET_SYNTAX "unix:PATH, tcp:HOST:PORT or tcp:%%CC_SELF%%:PORT"
 #define SELF "%%CC_SELF%%"
 
@@ -84,6 +84,10 @@ static bool format_path(const char *kind, const char *path, char *out) {
 	return true;
 }
 
+static bool is_stdio(const char *text) {
+	return strcmp(text, "stdio:") == 0 || strcmp(text, "stdioc:") == 0;
+}
+
 static bool format_socket(const char *text, char *out) {
 	static const struct {
 		const char *prefix;
@@ -97,6 +101,10 @@ static bool format_socket(const char *text, char *out) {
 		{"unix:", RR_FAMILY_NONE},
 	};
 
+	if (is_stdio(text)) {
+		snprintf(out, RR_PATH_LEN, "%s", text);
+		return true;
+	}
 	for (size_t i = 0; i < RR_ARRAY_LEN(kinds); i++) {
 		const char *rest = after(text, kinds[i].prefix);
 
@@ -150,7 +158,8 @@ static int read_all(struct rr_config_reader *r, const struct rr_option *opt,
 		if (!format(text, socket[*n]))
 			return rr_config_fail(r, elem, "is \"%s\", expected %s", text, syntax);
 		for (uint32_t k = 0; k < *n; k++) {
-			if (strcmp(socket[k], socket[*n]) == 0)
+			if (strcmp(socket[k], socket[*n]) == 0 ||
+				(is_stdio(socket[k]) && is_stdio(socket[*n])))
 				return rr_config_fail(
 					r, elem, "is \"%s\" again, expected each once", text);
 		}

@@ -50,10 +50,14 @@ enum rtpp_error exec_open_change(struct exec *x, struct session *s, bool is_new)
 
 // ---- acknowledged or not
 
+static void begin_reply(struct rtpp_reply *reply, struct job *job) {
+	rtpp_reply_begin(reply, job->reply, job->cookie_silent ? (struct slice){0} : job->cookie);
+}
+
 static void write_error(struct job *job, enum rtpp_error error) {
 	struct rtpp_reply reply;
 
-	rtpp_reply_begin(&reply, job->reply, job->cookie);
+	begin_reply(&reply, job);
 	rtpp_reply_error(&reply, error);
 	job->reply_len = (uint32_t)rtpp_reply_end(&reply, error);
 	job->error = true;
@@ -107,7 +111,7 @@ void command_execute(struct control *ctl, struct job *job) {
 
 	ctl->commit_wanted = true;
 	stats_add(&ctl->stats, STATS_ncmds_rcvd, 1);
-	rtpp_reply_begin(&reply, job->reply, job->cookie);
+	begin_reply(&reply, job);
 	error = rtpp_parse(&cmd, job->command, &ctl->env);
 	if (error == RTPP_OK) {
 		on_overflow = verbs[cmd.verb].on_overflow;

@@ -94,9 +94,15 @@ int command_socket_parse(struct command_socket *s, const char *text) {
 		{"unix:", COMMAND_SOCKET_UNIX, NULL},
 	};
 	const char *rest;
+	bool ends_with_input = strcmp(text, "stdioc:") == 0;
 
 	memset(s, 0, sizeof(*s));
 	s->fd = -1;
+	if (ends_with_input || strcmp(text, "stdio:") == 0) {
+		s->kind = COMMAND_SOCKET_STDIO;
+		s->ends_with_input = ends_with_input;
+		return 0;
+	}
 	for (size_t i = 0; i < RR_ARRAY_LEN(kinds); i++) {
 		if (!has_prefix(text, kinds[i].prefix, &rest))
 			continue;
@@ -108,6 +114,8 @@ int command_socket_parse(struct command_socket *s, const char *text) {
 }
 
 static int socket_type(const struct command_socket *s) {
+	if (s->kind == COMMAND_SOCKET_STDIO)
+		return SOCK_SEQPACKET;
 	return s->kind == COMMAND_SOCKET_UDP ? SOCK_DGRAM : SOCK_STREAM;
 }
 
@@ -241,6 +249,9 @@ bool command_socket_matches(const struct command_socket *s, int fd) {
 	memset(&addr, 0, sizeof(addr));
 	if (getsockopt(fd, SOL_SOCKET, SO_TYPE, &type, &type_len) < 0 || type != socket_type(s))
 		return false;
+	// The one end of a pair: connected, and without a name.
+	if (s->kind == COMMAND_SOCKET_STDIO)
+		return getpeername(fd, (struct sockaddr *)&addr, &len) == 0;
 	if (getsockname(fd, (struct sockaddr *)&addr, &len) < 0)
 		return false;
 	return addr.ss_family == s->addr.ss_family && same_address(s, &addr);

@@ -17,12 +17,14 @@ enum command_socket_kind {
 	COMMAND_SOCKET_CUNIX, // stream: one command a line
 	COMMAND_SOCKET_TCP, // stream: one command a line, IPv4 or IPv6
 	COMMAND_SOCKET_UDP, // datagrams with cookies, IPv4 or IPv6
+	COMMAND_SOCKET_STDIO, // messages of the supervisor, which reads standard input
 };
 
 struct command_socket {
 	enum command_socket_kind kind;
 	int fd; // -1: not open
 	bool made_path; // the path is ours to remove
+	bool ends_with_input; // stdioc: the end of standard input always starts a slow shutdown
 	struct sockaddr_storage addr;
 	socklen_t addr_len;
 };
@@ -30,9 +32,9 @@ struct command_socket {
 // Read the text of a configuration ("unix:/run/x", "tcp6:::1:22222"). Returns 0 or -EINVAL.
 int command_socket_parse(struct command_socket *s, const char *text);
 
-// Open and bind it; a UNIX path gets mode and group (gid -1: as it is). Returns 0, -EADDRINUSE when
-// a live server holds the address, -EEXIST when the path is something else than a socket, or
-// another negative errno.
+// Open and bind it, unless it is of standard input, which a bridge opens; a UNIX path gets mode and
+// group (gid -1: as it is). Returns 0, -EADDRINUSE when a live server holds the address, -EEXIST
+// when the path is something else than a socket, or another negative errno.
 int command_socket_bind(struct command_socket *s, mode_t mode, gid_t gid);
 
 // True when fd is a socket of this kind and address that was bound by somebody else.

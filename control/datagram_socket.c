@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 // UDP command sockets: a datagram is a cookie and a command, its reply goes back to its sender from
-// the address it was sent to.
+// the address it was sent to. Lines of standard input come and go in the same way, as messages of
+// the supervisor: their name is the cookie (stdio_bridge.h).
 //
 // Datagrams are received straight into jobs, a batch a time. Replies, and answers to duplicates,
 // gather until the turn ends. A reply that the kernel does not take is lost: the controller asks
@@ -20,11 +21,15 @@
 #include "log.h"
 #include "retrans.h"
 #include "rtpp_lex.h"
+#include "stdio_bridge.h"
 
 #define BATCH 32
 #define OUT_BATCH 64
 #define HELD_MAX 1024
 #define JOBS_MAX 4096 // 40 MB
+
+RR_STATIC_ASSERT(sizeof(struct stdio_line_name) <= sizeof(((struct job *)0)->origin.peer_addr),
+	"a line's name stands in the place of an address");
 
 // Room for one in_pktinfo or in6_pktinfo.
 union packet_info {
@@ -37,6 +42,7 @@ struct datagram_socket {
 	struct datagram_socket *next;
 	int fd; // the command socket's
 	bool any_addr; // bound to a wildcard: replies must name their source
+	bool is_stdio; // the supervisor's messages instead of datagrams
 	struct event *readable;
 	struct job *in[BATCH]; // where the next datagrams go; NULL = to be made
 	struct job *out[OUT_BATCH];
@@ -87,21 +93,30 @@ static unsigned int send_some(struct datagram_socket *s, struct mmsghdr *msgs, u
 	return 1;
 }
 
+// A datagram has an address, a line has its name before the reply.
+static void address_reply(
+	const struct datagram_socket *s, struct job *job, struct msghdr *msg, struct iovec *iov) {
+	iov[0] = (struct iovec){job->origin.peer_addr, sizeof(struct stdio_line_name)};
+	iov[1] = (struct iovec){job->reply, job->reply_len};
+	msg->msg_iov = s->is_stdio ? iov : iov + 1;
+	msg->msg_iovlen = s->is_stdio ? 2 : 1;
+	if (s->is_stdio)
+		return;
+	msg->msg_name = job->origin.peer_addr;
+	msg->msg_namelen = job->origin.peer_addr_len;
+}
+
 static void flush_socket(struct datagram_socket *s) {
 	struct mmsghdr msgs[OUT_BATCH];
 	union packet_info infos[OUT_BATCH];
-	struct iovec iovs[OUT_BATCH];
+	struct iovec iovs[OUT_BATCH][2];
 
 	memset(msgs, 0, s->n_out * sizeof(msgs[0]));
 	for (unsigned int i = 0; i < s->n_out; i++) {
 		struct msghdr *msg = &msgs[i].msg_hdr;
 		struct job *job = s->out[i];
 
-		iovs[i] = (struct iovec){job->reply, job->reply_len};
-		msg->msg_iov = &iovs[i];
-		msg->msg_iovlen = 1;
-		msg->msg_name = job->origin.peer_addr;
-		msg->msg_namelen = job->origin.peer_addr_len;
+		address_reply(s, job, msg, iovs[i]);
 		if (s->any_addr && job->origin.local.family != RR_FAMILY_NONE)
 			set_packet_info(msg, &infos[i], job);
 	}
@@ -148,7 +163,10 @@ static void reply(struct job *job) {
 // waits for that, but no longer than a command would. Past that the answer is still what the store
 // holds: a resync brings it over once there is a dataplane.
 static void hold(struct listener_set *set, struct job *job) {
-	if (set->n_held == HELD_MAX) {
+	const struct datagram_socket *s = job->origin.listener;
+
+	// Standard input has few lines under way, and asks for none of them twice.
+	if (set->n_held >= HELD_MAX && !s->is_stdio) {
 		set->stats.n_dropped_held++;
 		job_free(job);
 		return;
@@ -233,9 +251,21 @@ static void handle_with_cookie(struct datagram_socket *s, struct job *job) {
 		hold(s->set, job);
 		return;
 	case RETRANS_NO_MEMORY:
-		job_free(job);
+		if (s->is_stdio)
+			execute(s, job);
+		else
+			job_free(job); // the controller asks again
 		return;
 	}
+}
+
+// The supervisor waits for the reply to every line: none may be lost.
+static void handle_line(struct datagram_socket *s, struct job *job, size_t len) {
+	job->cookie =
+		(struct slice){(const char *)job->origin.peer_addr, sizeof(struct stdio_line_name)};
+	job->cookie_silent = true;
+	job->command = (struct slice){job->bytes, len};
+	handle_with_cookie(s, job);
 }
 
 // A datagram without a usable cookie is run as an empty command, which answers E5.
@@ -290,27 +320,54 @@ static unsigned int make_jobs(struct datagram_socket *s) {
 	return BATCH;
 }
 
+// Where the next datagram goes. A longer one is cut to the length of a command, without a word.
+static void expect_datagram(struct job *job, struct iovec *iov, struct msghdr *msg) {
+	iov[0] = (struct iovec){job->bytes, RTPP_MAX_COMMAND};
+	msg->msg_iov = iov;
+	msg->msg_iovlen = 1;
+	msg->msg_name = job->origin.peer_addr;
+	msg->msg_namelen = sizeof(job->origin.peer_addr);
+}
+
+static void expect_line(struct job *job, struct iovec *iov, struct msghdr *msg) {
+	iov[0] = (struct iovec){job->origin.peer_addr, sizeof(struct stdio_line_name)};
+	iov[1] = (struct iovec){job->bytes, sizeof(job->bytes)};
+	msg->msg_iov = iov;
+	msg->msg_iovlen = 2;
+}
+
+static void received(struct datagram_socket *s, struct job *job, struct mmsghdr *msg) {
+	job->origin.reply = reply;
+	job->origin.listener = s;
+	if (!s->is_stdio) {
+		read_peer(job, &msg->msg_hdr);
+		if (s->any_addr)
+			read_local(job, &msg->msg_hdr);
+		handle(s, job, msg->msg_len);
+	} else if (msg->msg_len >= sizeof(struct stdio_line_name)) {
+		handle_line(s, job, msg->msg_len - sizeof(struct stdio_line_name));
+	} else {
+		event_del(s->readable); // the supervisor is gone
+		job_free(job);
+	}
+}
+
 static void on_readable(evutil_socket_t fd RR_UNUSED, short what RR_UNUSED, void *arg) {
 	struct datagram_socket *s = arg;
 	unsigned int n_jobs = make_jobs(s);
 	struct mmsghdr msgs[BATCH];
 	union packet_info infos[BATCH];
-	struct iovec iovs[BATCH];
+	struct iovec iovs[BATCH][2];
 	uint64_t now_ns;
 	int n;
 
 	memset(msgs, 0, sizeof(msgs));
 	for (unsigned int i = 0; i < n_jobs; i++) {
-		// A longer datagram is cut to the length of a command, without a word.
-		iovs[i] = (struct iovec){s->in[i]->bytes, RTPP_MAX_COMMAND};
-		msgs[i].msg_hdr = (struct msghdr){
-			.msg_name = s->in[i]->origin.peer_addr,
-			.msg_namelen = sizeof(s->in[i]->origin.peer_addr),
-			.msg_iov = &iovs[i],
-			.msg_iovlen = 1,
-			.msg_control = infos[i].space,
-			.msg_controllen = sizeof(infos[i].space),
-		};
+		struct msghdr *msg = &msgs[i].msg_hdr;
+
+		(s->is_stdio ? expect_line : expect_datagram)(s->in[i], iovs[i], msg);
+		msg->msg_control = infos[i].space;
+		msg->msg_controllen = sizeof(infos[i].space);
 	}
 	n = recvmmsg(s->fd, msgs, n_jobs, MSG_DONTWAIT, NULL);
 	now_ns = rr_now_ns();
@@ -318,13 +375,8 @@ static void on_readable(evutil_socket_t fd RR_UNUSED, short what RR_UNUSED, void
 		struct job *job = s->in[i];
 
 		s->in[i] = NULL;
-		job->origin.reply = reply;
-		job->origin.listener = s;
 		job->received_ns = now_ns;
-		read_peer(job, &msgs[i].msg_hdr);
-		if (s->any_addr)
-			read_local(job, &msgs[i].msg_hdr);
-		handle(s, job, msgs[i].msg_len);
+		received(s, job, &msgs[i]);
 	}
 	if (s->n_jobs > JOBS_MAX)
 		s->paused = event_del(s->readable) == 0;
@@ -349,7 +401,8 @@ int datagram_socket_add(struct listener_set *set, const struct command_socket *s
 		return -ENOMEM;
 	s->set = set;
 	s->fd = socket->fd;
-	s->any_addr = is_any_addr(socket);
+	s->is_stdio = socket->kind == COMMAND_SOCKET_STDIO;
+	s->any_addr = !s->is_stdio && is_any_addr(socket);
 	s->readable = event_new(set->hooks.base, s->fd, EV_READ | EV_PERSIST, on_readable, s);
 	if (!s->readable || event_add(s->readable, NULL) < 0) {
 		if (s->readable)

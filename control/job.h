@@ -27,7 +27,8 @@ struct session_change;
 struct job_origin {
 	void (*reply)(struct job *job); // takes the job over: sends job->reply, then frees the job
 	void *listener; // socket or connection
-	uint8_t peer_addr[28]; // datagrams: who sent it, a sockaddr_in or sockaddr_in6
+	uint8_t peer_addr[28]; // datagrams: who sent it, a sockaddr_in or sockaddr_in6; lines of
+			       // standard input: their name
 	uint32_t peer_addr_len;
 	struct rr_endpoint local; // datagrams: the address it was sent to; replies leave from there
 	uint32_t local_ifindex; // and its interface, which a link-local address needs
@@ -41,6 +42,7 @@ struct job {
 
 	// what came in: slices of bytes
 	struct slice cookie; // p NULL: transport without cookies, or a datagram that has none
+	bool cookie_silent; // it is none of the controller's: the reply does not begin with it
 	struct slice command;
 	struct retrans_entry *retrans; // listener's: cache entry that waits for this reply
 

@@ -22,7 +22,7 @@ int listener_set_new(struct listener_set **out, const struct listener_hooks *hoo
 }
 
 int listener_add(struct listener_set *set, const struct command_socket *socket) {
-	if (socket->kind == COMMAND_SOCKET_UDP)
+	if (socket->kind == COMMAND_SOCKET_UDP || socket->kind == COMMAND_SOCKET_STDIO)
 		return datagram_socket_add(set, socket);
 	return stream_listener_add(set, socket);
 }

@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: BSD-2-Clause
 // The parent of control: holds the command sockets and starts the worker again when it dies.
 //
-// It does nothing else, so that nothing else can kill it. A controller never sees a closed socket:
-// what it sends while no worker runs waits in the kernel. The worker is this program again, started
-// with the sockets in the way of systemd and behind them a copy of the configuration as it was
-// checked at start, so that a file which is being edited when the worker dies does no harm. It gets
-// SIGTERM should the parent die.
+// It does nothing else but carry the lines of standard input, so that nothing else can kill it. A
+// controller never sees a closed socket: what it sends while no worker runs waits in the kernel.
+// The worker is this program again, started with the sockets in the way of systemd and behind them
+// a copy of the configuration as it was checked at start, so that a file which is being edited when
+// the worker dies does no harm. It gets SIGTERM should the parent die.
 //
 // <run_dir>/rtprelayd.pid holds the supervisor's process id, <run_dir>/rtprelayd-worker.pid the
 // worker's. Both are gone after a clean end.
@@ -19,6 +19,7 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
+#include <sys/signalfd.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <time.h>
@@ -30,6 +31,7 @@
 #include "passed_sockets.h"
 #include "privdrop.h"
 #include "shm_region.h"
+#include "stdio_bridge.h"
 
 #define QUICK_DEATH_NS RR_NS_PER_S
 #define BACKOFF_FIRST_MS 50
@@ -41,8 +43,11 @@ struct supervisor {
 	struct command_socket socket[RR_MAX_SOCKETS];
 	struct privdrop identity;
 	int lock_fd;
+	struct stdio_bridge *stdio; // NULL: none is configured
+	bool ends_with_input; // the end of standard input begins a slow shutdown
 	int config_fd; // memfd with the configuration in effect
 	sigset_t signals; // those we wait for, blocked
+	int signal_fd;
 	pid_t worker; // 0: none runs
 	uint64_t started_ns;
 	uint64_t deadline_ns; // next start, or end of the patience with a stop; 0 = none
@@ -195,6 +200,41 @@ static int copy_config(struct supervisor *sv) {
 // ---- sockets
 // -------------------------------------------------------------------------------------
 
+// From here on nothing else reads standard input or writes to standard output: a stray line would
+// be a reply.
+static int take_stdio(struct supervisor *sv, struct command_socket *socket) {
+	int rc = stdio_bridge_new(&sv->stdio, STDIN_FILENO, STDOUT_FILENO);
+	int nothing;
+
+	if (rc < 0)
+		return rc;
+	nothing = open("/dev/null", O_RDWR | O_CLOEXEC);
+	if (nothing < 0 || dup2(nothing, STDIN_FILENO) < 0 || dup2(nothing, STDOUT_FILENO) < 0)
+		return -errno;
+	close(nothing);
+	socket->fd = fcntl(stdio_bridge_worker_fd(sv->stdio), F_DUPFD_CLOEXEC, 0);
+	return socket->fd < 0 ? -errno : 0;
+}
+
+// The end of standard input is the end of service, unless datagrams could still come.
+static bool input_matters(const struct supervisor *sv, const struct command_socket *socket) {
+	bool alone = true;
+
+	for (uint32_t i = 0; i < sv->cfg->n_sockets; i++)
+		alone = alone && sv->socket[i].kind != COMMAND_SOCKET_UDP;
+	return alone || socket->ends_with_input;
+}
+
+static int open_stdio(struct supervisor *sv, struct command_socket *socket) {
+	int rc = take_stdio(sv, socket);
+
+	if (rc < 0)
+		rr_err("supervisor", "standard input or output cannot be used error=%s",
+			strerror(-rc));
+	sv->ends_with_input = input_matters(sv, socket);
+	return rc;
+}
+
 static int bind_socket(struct supervisor *sv, uint32_t i) {
 	const char *name = sv->cfg->socket[i];
 	int rc = command_socket_bind(&sv->socket[i], sv->cfg->socket_mode, sv->identity.gid);
@@ -212,7 +252,9 @@ static int open_sockets(struct supervisor *sv) {
 	int rc = passed_sockets_take(sv->cfg, sv->socket);
 
 	for (uint32_t i = 0; rc == 0 && i < sv->cfg->n_sockets; i++) {
-		if (sv->socket[i].fd < 0)
+		if (sv->socket[i].kind == COMMAND_SOCKET_STDIO)
+			rc = open_stdio(sv, &sv->socket[i]);
+		else if (sv->socket[i].fd < 0)
 			rc = bind_socket(sv, i);
 	}
 	return rc;
@@ -248,8 +290,11 @@ static void become_worker(struct supervisor *sv, pid_t parent) {
 
 static void start_worker(struct supervisor *sv) {
 	pid_t parent = getpid();
-	pid_t pid = fork();
+	pid_t pid;
 
+	if (sv->stdio)
+		stdio_bridge_restart(sv->stdio);
+	pid = fork();
 	if (pid == 0) {
 		become_worker(sv, parent);
 		rr_err("supervisor", "worker not started error=%s", strerror(errno));
@@ -353,15 +398,19 @@ static void stop(struct supervisor *sv, int signo) {
 	sv->stop_signal = signo;
 }
 
+static void drain(struct supervisor *sv) {
+	sv->draining = true;
+	if (sv->worker != 0)
+		kill(sv->worker, SIGHUP);
+}
+
 static void handle_signal(struct supervisor *sv, int signo) {
 	switch (signo) {
 	case SIGCHLD:
 		reap(sv);
 		return;
 	case SIGHUP:
-		sv->draining = true;
-		if (sv->worker != 0)
-			kill(sv->worker, SIGHUP);
+		drain(sv);
 		return;
 	default:
 		stop(sv, signo);
@@ -378,17 +427,40 @@ static void handle_deadline(struct supervisor *sv) {
 	sv->deadline_ns = 0;
 }
 
-// Wait for a signal or the deadline, whichever comes first. Returns the signal or 0.
-static int wait_for_signal(const struct supervisor *sv) {
+// Lines of standard input go on; their end is that of the service, if it is to be.
+static void carry_lines(struct supervisor *sv) {
+	if (!sv->stdio)
+		return;
+	stdio_bridge_run(sv->stdio);
+	if (!sv->ends_with_input || !stdio_bridge_over(sv->stdio))
+		return;
+	rr_info("supervisor", "standard input has ended");
+	sv->ends_with_input = false;
+	drain(sv);
+}
+
+static void wait_until_deadline(const struct supervisor *sv, struct pollfd *fds, nfds_t n) {
 	uint64_t now_ns = rr_now_ns();
 	uint64_t left_ns = sv->deadline_ns > now_ns ? sv->deadline_ns - now_ns : 0;
 	struct timespec ts = {
 		.tv_sec = (time_t)(left_ns / RR_NS_PER_S),
 		.tv_nsec = (long)(left_ns % RR_NS_PER_S),
 	};
-	int signo = sigtimedwait(&sv->signals, NULL, sv->deadline_ns > 0 ? &ts : NULL);
 
-	return signo > 0 ? signo : 0;
+	ppoll(fds, n, sv->deadline_ns > 0 ? &ts : NULL, NULL);
+}
+
+// Wait for a signal, the deadline or standard input, whichever comes first. Returns the signal or
+// 0.
+static int wait_for_signal(struct supervisor *sv) {
+	struct pollfd fds[1 + STDIO_BRIDGE_FDS] = {{.fd = sv->signal_fd, .events = POLLIN}};
+	struct signalfd_siginfo info;
+
+	if (sv->stdio)
+		stdio_bridge_wait(sv->stdio, fds + 1);
+	wait_until_deadline(sv, fds, sv->stdio ? RR_ARRAY_LEN(fds) : 1);
+	carry_lines(sv);
+	return read(sv->signal_fd, &info, sizeof(info)) == sizeof(info) ? (int)info.ssi_signo : 0;
 }
 
 static void supervise(struct supervisor *sv) {
@@ -403,21 +475,28 @@ static void supervise(struct supervisor *sv) {
 	}
 }
 
-static void block_signals(struct supervisor *sv) {
+// None of them interrupts us; we ask for them.
+static int block_signals(struct supervisor *sv) {
 	static const int signals[] = {SIGCHLD, SIGHUP, SIGINT, SIGTERM, SIGUSR1, SIGUSR2};
+	struct sigaction ignore = {.sa_handler = SIG_IGN};
 
 	sigemptyset(&sv->signals);
 	for (size_t i = 0; i < RR_ARRAY_LEN(signals); i++)
 		sigaddset(&sv->signals, signals[i]);
 	sigprocmask(SIG_BLOCK, &sv->signals, NULL);
+	sigaction(SIGPIPE, &ignore, NULL);
+	sv->signal_fd = signalfd(-1, &sv->signals, SFD_NONBLOCK | SFD_CLOEXEC);
+	return sv->signal_fd < 0 ? -errno : 0;
 }
 
 // ---- start
 // ---------------------------------------------------------------------------------------
 
 static int prepare(struct supervisor *sv) {
-	int rc = privdrop_find(&sv->identity, sv->cfg->user, sv->cfg->group);
+	int rc = block_signals(sv);
 
+	if (rc == 0)
+		rc = privdrop_find(&sv->identity, sv->cfg->user, sv->cfg->group);
 	if (rc == 0)
 		rc = make_dirs(sv);
 	if (rc == 0)
@@ -434,18 +513,22 @@ static int prepare(struct supervisor *sv) {
 }
 
 int supervisor_run(const struct rr_config *cfg) {
-	struct supervisor sv = {.cfg = cfg, .config_fd = -1, .lock_fd = -1, .status = 1};
+	struct supervisor sv = {
+		.cfg = cfg, .config_fd = -1, .lock_fd = -1, .signal_fd = -1, .status = 1};
 
 	for (uint32_t i = 0; i < RR_MAX_SOCKETS; i++)
 		sv.socket[i].fd = -1;
-	block_signals(&sv);
 	if (prepare(&sv) == 0) {
 		write_pid(&sv, "rtprelayd", getpid());
 		supervise(&sv);
+		carry_lines(&sv); // the last words of the worker
 		remove_pid(&sv, "rtprelayd-worker");
 		remove_pid(&sv, "rtprelayd");
 	}
 	close_sockets(&sv);
+	stdio_bridge_free(sv.stdio);
+	if (sv.signal_fd >= 0)
+		close(sv.signal_fd);
 	if (sv.config_fd >= 0)
 		close(sv.config_fd);
 	if (sv.lock_fd >= 0)

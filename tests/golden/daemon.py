@@ -2,6 +2,8 @@
 """A real rtprelayd without a dataplane, in a folder of its own, and every way to talk to it."""
 import contextlib
 import os
+import re
+import select
 import shutil
 import signal
 import socket
@@ -22,7 +24,7 @@ media = {{ port_min = 20000; port_max = 30000; }};
 {bridge}
 control = {{
 	sockets = [ "unix:{dir}/unix.sock", "cunix:{dir}/cunix.sock", "udp:127.0.0.1:{port}",
-		"udp6:::1:{port}", "tcp:127.0.0.1:{port}", "tcp6:::1:{port}" ];
+		"udp6:::1:{port}", "tcp:127.0.0.1:{port}", "tcp6:::1:{port}"{more} ];
 	store_dir = "{dir}/store";
 	store_mb = 16;
 	ack_timeout_ms = 50;
@@ -74,34 +76,48 @@ def wait_for(condition, what):
 
 
 class Daemon:
-    """keys: notify, bridge, ipv4only, ipv6only; instance: text of that configuration group."""
+    """keys: notify, bridge, ipv4only, ipv6only, and stdio and stdioc, which add that socket.
 
-    def __init__(self, keys=(), instance='', own_run_dir=True):
+    instance: text of that configuration group; sockets: these, and none of the usual ones.
+    """
+
+    def __init__(self, keys=(), instance='', own_run_dir=True, sockets=None):
         self.dir = tempfile.mkdtemp(prefix='rtprelay-golden-')
         os.chmod(self.dir, 0o755)
         self.port = free_port()
         self.streams = {}
+        self.has_stdio = 'stdio' in keys or 'stdioc' in keys
+        self.stdin = self.stdout = None
         self.n = 0
         if own_run_dir:
             instance += ' run_dir = "%s";' % self.dir
-        self.write_config(keys, instance)
+        self.write_config(keys, instance, sockets)
         self.start()
 
-    def write_config(self, keys, instance):
+    def write_config(self, keys, instance, sockets):
         families = [IPV4] if 'ipv4only' in keys else [IPV6] if 'ipv6only' in keys else [IPV4, IPV6]
         text = CONFIG.format(
-            dir=self.dir, port=self.port, instance=instance,
+            dir=self.dir, port=self.port,
+            more=''.join(', "%s:"' % key for key in ('stdio', 'stdioc') if key in keys),
+            instance=instance,
             realms=', '.join([realm('lab1', 1, families), realm('lab2', 2, families)]),
             bridge=BRIDGE if 'bridge' in keys else '',
             notify='"tcp:127.0.0.1:9"' if 'notify' in keys else '')
+        if sockets is not None:
+            quoted = ', '.join('"%s"' % name.format(dir=self.dir, port=self.port)
+                               for name in sockets)
+            text = re.sub(r'sockets = \[[^]]*\]', 'sockets = [ %s ]' % quoted, text)
+            self.has_stdio = 'stdio' in quoted
         with open(self.path('rtprelay.conf'), 'w') as f:
             f.write(text)
 
     def start(self, prefix=(), pass_fds=()):
+        pipe = subprocess.PIPE if self.has_stdio else subprocess.DEVNULL
         with open(self.path('log'), 'a') as log:
             self.process = subprocess.Popen([*prefix, PROGRAM, '-c', self.path('rtprelay.conf')],
-                                            stderr=log, stdin=subprocess.DEVNULL,
+                                            stderr=log, stdin=pipe, stdout=pipe, bufsize=0,
                                             pass_fds=pass_fds)
+        self.stdin, self.stdout = self.process.stdin, self.process.stdout
         wait_for(lambda: self.worker() != 0 or self.process.poll() is not None, 'a worker')
 
     def path(self, name):
@@ -131,6 +147,7 @@ class Daemon:
         if self.process.poll() is None:
             self.process.kill()
             self.process.wait()
+        self.close_stdio()
         shutil.rmtree(self.dir, ignore_errors=True)
 
     def stop(self, signo=signal.SIGTERM):
@@ -146,6 +163,23 @@ class Daemon:
             raise Failure('rtprelayd ended with status %d:\n%s' % (status, text))
         if left:
             raise Failure('left behind: ' + ' '.join(left))
+
+    def close_stdio(self):
+        for f in (self.stdin, self.stdout):
+            if f is not None:
+                f.close()
+
+    def read_stdout(self, n_lines):
+        """So many lines, or fewer if it ends."""
+        data = b''
+        while data.count(b'\n') < n_lines:
+            if not select.select([self.stdout], [], [], PATIENCE)[0]:
+                raise Failure('no more than %r on standard output' % data)
+            got = os.read(self.stdout.fileno(), 65536)
+            if not got:
+                break
+            data += got
+        return data
 
     # Every way to say something and hear the answer.
 
@@ -173,6 +207,9 @@ class Daemon:
             return data
 
     def raw(self, kind, data):
+        if kind == 'stdio':
+            os.write(self.stdin.fileno(), data)
+            return self.read_stdout(data.count(b'\n'))
         with self.connect(kind) as s:
             try:
                 s.sendall(data)
@@ -185,6 +222,8 @@ class Daemon:
     def command(self, kind, data):
         if kind == 'unix':
             return self.raw(kind, data)
+        if kind == 'stdio':
+            return self.raw(kind, data + b'\n')
         if kind in LINES:
             s = self.streams.setdefault(kind, None) or self.connect(kind)
             self.streams[kind] = s

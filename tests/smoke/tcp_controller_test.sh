@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: BSD-2-Clause
 # Calls over TCP, among clients that misbehave, and while the control process is killed.
 #
-#	controllers --TCP, IPv4 and IPv6--> control (kill -9 x 5)   caller --ext-- relay --int-- callee
+#	controllers --TCP--> control (kill -9 x 5)     caller ---ext--- relay ---int--- callee
 #
 # Story: whole calls are set up and judged over tcp and tcp6. Then somebody takes every place for
 # connections, one of them floods and reads nothing: a controller elsewhere notices nothing. At last

@@ -29,6 +29,7 @@
 #include "listener.h"
 #include "passed_sockets.h"
 #include "retrans.h"
+#include "stdio_bridge.h"
 
 // A client's descriptor.
 class Client {
@@ -91,8 +92,9 @@ class Listener : public ::testing::Test {
 	}
 	// Answer "COOKIE [COMMAND]", the command cut to what a reply holds.
 	static void finish(struct job *job) {
-		std::string text =
-			job->cookie.p ? std::string(job->cookie.p, job->cookie.len) + " " : "";
+		std::string text = job->cookie.p && !job->cookie_silent
+					   ? std::string(job->cookie.p, job->cookie.len) + " "
+					   : "";
 
 		text += "[" + std::string(job->command.p, job->command.len) + "]";
 		text = text.substr(0, RTPP_MAX_REPLY - 1) + "\n";
@@ -811,6 +813,116 @@ TEST_F(Listener, SocketsShareThePlacesBeforeClientsDo) {
 	client->say("V");
 	EXPECT_EQ(hear_to_the_end(*client), "[V]\n");
 	EXPECT_EQ(stats().n_displaced, 1u);
+}
+
+// ---- lines of standard input
+// ------------------------------------------------------------------------
+
+class StdioLines : public Listener {
+      protected:
+	int supervisor = -1;
+	struct command_socket worker_end = {};
+
+	void SetUp() override {
+		Listener::SetUp();
+		int pair[2];
+
+		ASSERT_EQ(socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_NONBLOCK, 0, pair), 0);
+		supervisor = pair[0];
+		ASSERT_EQ(command_socket_parse(&worker_end, "stdio:"), 0);
+		EXPECT_TRUE(command_socket_matches(&worker_end, pair[1]));
+		worker_end.fd = pair[1];
+		ASSERT_EQ(listener_add(set, &worker_end), 0);
+	}
+	void TearDown() override {
+		Listener::TearDown();
+		close(supervisor);
+		close(worker_end.fd);
+	}
+	static std::string message(uint64_t number, const std::string &text) {
+		struct stdio_line_name name = {0, 7, number};
+
+		return std::string((char *)&name, sizeof(name)) + text;
+	}
+	void say(uint64_t number, const std::string &line) {
+		std::string m = message(number, line);
+
+		ASSERT_EQ(send(supervisor, m.data(), m.size(), 0), (ssize_t)m.size());
+	}
+	std::string heard() {
+		char buf[2000];
+		ssize_t n = -1;
+
+		EXPECT_TRUE(turn_until([&] {
+			n = recv(supervisor, buf, sizeof(buf), 0);
+			return n >= 0;
+		}));
+		return n > 0 ? std::string(buf, (size_t)n) : "";
+	}
+};
+
+TEST_F(StdioLines, ReplyBearsTheNameOfItsLineAndDoesNotSayIt) {
+	say(3, "V\r");
+	EXPECT_EQ(heard(), message(3, "[V\r]\n"));
+	say(4, "");
+	EXPECT_EQ(heard(), message(4, "[]\n"));
+	EXPECT_EQ(controller.family, RR_FAMILY_NONE);
+}
+
+TEST_F(StdioLines, LongestLineArrivesWhole) {
+	say(1, std::string(8192, 'x'));
+	heard();
+	ASSERT_EQ(executed.size(), 1u);
+	EXPECT_EQ(executed[0], std::string(8192, 'x'));
+}
+
+TEST_F(StdioLines, LineThatIsSentAgainIsAnsweredAndNotRun) {
+	say(1, "V");
+	EXPECT_EQ(heard(), message(1, "[V]\n"));
+	say(1, "V");
+	EXPECT_EQ(heard(), message(1, "[V]\n"));
+	say(2, "w");
+	ASSERT_TRUE(turn_until([&] { return waiting.size() == 1; }));
+	say(2, "w");
+	turn_a_few_times();
+	finish(waiting[0]);
+	waiting.clear();
+	EXPECT_EQ(heard(), message(2, "[w]\n"));
+	EXPECT_EQ(executed.size(), 2u);
+}
+
+TEST_F(StdioLines, AnswerOfAnEarlierWorkerWaitsForTheDataplane) {
+	struct stdio_line_name name = {0, 7, 9};
+	uint64_t now_ns = rr_now_ns();
+	char byte;
+
+	is_settled = false;
+	ASSERT_EQ(retrans_put(
+			  retrans, {(const char *)&name, sizeof(name)}, {"0\n", 2}, now_ns, now_ns),
+		0);
+	say(9, "D a b");
+	turn_a_few_times();
+	EXPECT_LT(recv(supervisor, &byte, 1, 0), 0);
+	is_settled = true;
+	EXPECT_EQ(heard(), message(9, "0\n"));
+	EXPECT_TRUE(executed.empty());
+}
+
+TEST_F(StdioLines, NoDatagramCanNameALine) {
+	auto client = connect_to(serve("udp:127.0.0.1:1"));
+
+	say(5, "V");
+	EXPECT_EQ(heard(), message(5, "[V]\n"));
+	client->say(message(5, " V"));
+	EXPECT_EQ(hear_datagram(*client), "[]\n");
+}
+
+TEST_F(StdioLines, SupervisorThatIsGoneIsNotReadFor) {
+	close(supervisor);
+	supervisor = -1;
+	turn_a_few_times();
+	EXPECT_TRUE(executed.empty());
+	EXPECT_EQ(event_base_loop(base, EVLOOP_ONCE | EVLOOP_NONBLOCK), 1) << "still watched";
 }
 
 // ---- ends
