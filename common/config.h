@@ -132,7 +132,8 @@ struct rr_config {
 
 	// control
 	uint32_t n_sockets;
-	char socket[RR_MAX_SOCKETS][RR_PATH_LEN]; // [c]unix:PATH, udp[6]: or tcp[6]:ADDR:PORT
+	char socket[RR_MAX_SOCKETS][RR_PATH_LEN]; // [c]unix:PATH, udp[6]: or tcp[6]:ADDR:PORT,
+						  // stdio[c]: or systemd:
 	uint32_t socket_mode; // permissions of UNIX sockets
 	uint32_t n_notify;
 	char notify[RR_MAX_NOTIFY][RR_PATH_LEN]; // rtpproxy -n

@@ -12,7 +12,7 @@
 #define DEFAULT_PORT 22222
 #define SOCKET_SYNTAX \
 	"unix:PATH or cunix:PATH, absolute and up to 107 characters, or udp:, udp6:, tcp: or " \
-	"tcp6: before ADDRESS[:PORT], or stdio: or stdioc:"
+	"tcp6: before ADDRESS[:PORT], or stdio:, stdioc: or systemd:"
 #define TARGET_SYNTAX "unix:PATH, tcp:HOST:PORT or tcp:%%CC_SELF%%:PORT"
 #define SELF "%%CC_SELF%%"
 
@@ -101,7 +101,7 @@ static bool format_socket(const char *text, char *out) {
 		{"unix:", RR_FAMILY_NONE},
 	};
 
-	if (is_stdio(text)) {
+	if (is_stdio(text) || strcmp(text, "systemd:") == 0) {
 		snprintf(out, RR_PATH_LEN, "%s", text);
 		return true;
 	}

@@ -103,6 +103,11 @@ int command_socket_parse(struct command_socket *s, const char *text) {
 		s->ends_with_input = ends_with_input;
 		return 0;
 	}
+	if (strcmp(text, "systemd:") == 0) {
+		s->kind = COMMAND_SOCKET_NONE;
+		s->by_systemd = true;
+		return 0;
+	}
 	for (size_t i = 0; i < RR_ARRAY_LEN(kinds); i++) {
 		if (!has_prefix(text, kinds[i].prefix, &rest))
 			continue;
@@ -246,6 +251,8 @@ bool command_socket_matches(const struct command_socket *s, int fd) {
 	int type = -1;
 	socklen_t type_len = sizeof(type);
 
+	if (s->kind == COMMAND_SOCKET_NONE)
+		return false;
 	memset(&addr, 0, sizeof(addr));
 	if (getsockopt(fd, SOL_SOCKET, SO_TYPE, &type, &type_len) < 0 || type != socket_type(s))
 		return false;
@@ -292,6 +299,46 @@ int command_socket_prepare(const struct command_socket *s, int fd) {
 	if (s->addr.ss_family == AF_INET)
 		return set_option(fd, IPPROTO_IP, IP_PKTINFO, 1);
 	return set_option(fd, IPPROTO_IPV6, IPV6_RECVPKTINFO, 1);
+}
+
+static int int_option(int fd, int name) {
+	int value = 0;
+	socklen_t len = sizeof(value);
+
+	return getsockopt(fd, SOL_SOCKET, name, &value, &len) < 0 ? -errno : value;
+}
+
+int command_socket_adopt(struct command_socket *s, int fd) {
+	static const struct {
+		int domain;
+		int type;
+		bool listening;
+		enum command_socket_kind kind;
+	} kinds[] = {
+		{AF_UNIX, SOCK_STREAM, true, COMMAND_SOCKET_CUNIX},
+		{AF_INET, SOCK_STREAM, true, COMMAND_SOCKET_TCP},
+		{AF_INET6, SOCK_STREAM, true, COMMAND_SOCKET_TCP},
+		{AF_INET, SOCK_DGRAM, false, COMMAND_SOCKET_UDP},
+		{AF_INET6, SOCK_DGRAM, false, COMMAND_SOCKET_UDP},
+	};
+	int domain = int_option(fd, SO_DOMAIN);
+	int type = int_option(fd, SO_TYPE);
+	bool listening = int_option(fd, SO_ACCEPTCONN) > 0;
+
+	memset(s, 0, sizeof(*s));
+	s->fd = fd;
+	s->by_systemd = true;
+	s->addr_len = sizeof(s->addr);
+	if (getsockname(fd, (struct sockaddr *)&s->addr, &s->addr_len) < 0)
+		return -errno;
+	for (size_t i = 0; i < RR_ARRAY_LEN(kinds); i++) {
+		if (kinds[i].domain != domain || kinds[i].type != type ||
+			kinds[i].listening != listening)
+			continue;
+		s->kind = kinds[i].kind;
+		return command_socket_prepare(s, fd);
+	}
+	return -EPROTOTYPE;
 }
 
 void command_socket_close(struct command_socket *s) {

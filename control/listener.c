@@ -36,6 +36,11 @@ struct rr_endpoint listener_peer(const void *sockaddr) {
 		ep.family = RR_FAMILY_IPV4;
 		ep.port_be = sin->sin_port;
 		memcpy(ep.addr, &sin->sin_addr, sizeof(sin->sin_addr));
+	} else if (sin->sin_family == AF_INET6 && IN6_IS_ADDR_V4MAPPED(&sin6->sin6_addr)) {
+		// A socket of both families, which a service manager may have made.
+		ep.family = RR_FAMILY_IPV4;
+		ep.port_be = sin6->sin6_port;
+		memcpy(ep.addr, &sin6->sin6_addr.s6_addr[12], 4);
 	} else if (sin->sin_family == AF_INET6) {
 		ep.family = RR_FAMILY_IPV6;
 		ep.port_be = sin6->sin6_port;

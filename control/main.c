@@ -28,6 +28,7 @@ enum mode {
 struct worker {
 	struct rr_config cfg;
 	struct command_socket socket[RR_MAX_SOCKETS];
+	uint32_t n_sockets;
 	struct loop *loop;
 	struct retrans *retrans;
 	struct listener_set *listeners;
@@ -52,7 +53,7 @@ static int init_locks(struct worker *w) {
 }
 
 static int init_sockets(struct worker *w) {
-	int rc = passed_sockets_take(&w->cfg, w->socket);
+	int rc = passed_sockets_take(&w->cfg, w->socket, &w->n_sockets);
 
 	for (uint32_t i = 0; rc == 0 && i < w->cfg.n_sockets; i++) {
 		if (w->socket[i].fd < 0) {
@@ -126,7 +127,7 @@ static void fini_control(struct worker *w) {
 }
 
 static int init_service(struct worker *w) {
-	for (uint32_t i = 0; i < w->cfg.n_sockets; i++) {
+	for (uint32_t i = 0; i < w->n_sockets; i++) {
 		int rc = listener_add(w->listeners, &w->socket[i]);
 
 		if (rc < 0)
@@ -214,7 +215,7 @@ static int worker_run(struct worker *w) {
 			return EXIT_FAILURE;
 		}
 	}
-	rr_info("main", "serving sockets=%u", w->cfg.n_sockets);
+	rr_info("main", "serving sockets=%u", w->n_sockets);
 	rc = loop_run(w->loop);
 	rr_info("main", "stopping");
 	tear_down(w, RR_ARRAY_LEN(steps));

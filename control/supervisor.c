@@ -41,6 +41,7 @@
 struct supervisor {
 	const struct rr_config *cfg;
 	struct command_socket socket[RR_MAX_SOCKETS];
+	uint32_t n_sockets; // at least those of the configuration, in its order
 	struct privdrop identity;
 	int lock_fd;
 	struct stdio_bridge *stdio; // NULL: none is configured
@@ -220,7 +221,7 @@ static int take_stdio(struct supervisor *sv, struct command_socket *socket) {
 static bool input_matters(const struct supervisor *sv, const struct command_socket *socket) {
 	bool alone = true;
 
-	for (uint32_t i = 0; i < sv->cfg->n_sockets; i++)
+	for (uint32_t i = 0; i < sv->n_sockets; i++)
 		alone = alone && sv->socket[i].kind != COMMAND_SOCKET_UDP;
 	return alone || socket->ends_with_input;
 }
@@ -237,8 +238,13 @@ static int open_stdio(struct supervisor *sv, struct command_socket *socket) {
 
 static int bind_socket(struct supervisor *sv, uint32_t i) {
 	const char *name = sv->cfg->socket[i];
-	int rc = command_socket_bind(&sv->socket[i], sv->cfg->socket_mode, sv->identity.gid);
+	int rc;
 
+	if (sv->socket[i].by_systemd) {
+		rr_err("supervisor", "the service manager passed no socket for it socket=%s", name);
+		return -ENOENT;
+	}
+	rc = command_socket_bind(&sv->socket[i], sv->cfg->socket_mode, sv->identity.gid);
 	if (rc == -EADDRINUSE)
 		rr_err("supervisor", "another server has this socket socket=%s", name);
 	else if (rc == -EEXIST)
@@ -249,9 +255,9 @@ static int bind_socket(struct supervisor *sv, uint32_t i) {
 }
 
 static int open_sockets(struct supervisor *sv) {
-	int rc = passed_sockets_take(sv->cfg, sv->socket);
+	int rc = passed_sockets_take(sv->cfg, sv->socket, &sv->n_sockets);
 
-	for (uint32_t i = 0; rc == 0 && i < sv->cfg->n_sockets; i++) {
+	for (uint32_t i = 0; rc == 0 && i < sv->n_sockets; i++) {
 		if (sv->socket[i].kind == COMMAND_SOCKET_STDIO)
 			rc = open_stdio(sv, &sv->socket[i]);
 		else if (sv->socket[i].fd < 0)
@@ -261,7 +267,7 @@ static int open_sockets(struct supervisor *sv) {
 }
 
 static void close_sockets(struct supervisor *sv) {
-	for (uint32_t i = 0; i < sv->cfg->n_sockets; i++)
+	for (uint32_t i = 0; i < sv->n_sockets; i++)
 		command_socket_close(&sv->socket[i]);
 }
 
@@ -281,7 +287,7 @@ static void become_worker(struct supervisor *sv, pid_t parent) {
 	prctl(PR_SET_PDEATHSIG, SIGTERM);
 	if (getppid() != parent)
 		_exit(1); // the parent died before it could be heard of
-	config = passed_sockets_give(sv->socket, sv->cfg->n_sockets, sv->config_fd);
+	config = passed_sockets_give(sv->socket, sv->n_sockets, sv->config_fd);
 	if (config < 0)
 		return;
 	snprintf(path, sizeof(path), "/proc/self/fd/%d", config);

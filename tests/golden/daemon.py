@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """A real rtprelayd without a dataplane, in a folder of its own, and every way to talk to it."""
 import contextlib
+import fcntl
 import os
 import re
 import select
@@ -34,7 +35,7 @@ control = {{
 BRIDGE = 'bridge = { internal = "lab1"; external = "lab2"; };'
 IPV4 = 'ipv4 = {{ prefix = "198.18.{n}.0/24"; pool = [ "198.18.{n}.10" ]; }};'
 IPV6 = 'ipv6 = {{ prefix = "2001:db8:0:{n}::/64"; pool = [ "2001:db8:0:{n}::10" ]; }};'
-LINES = ('cunix', 'tcp', 'tcp6')  # a command a line on a connection that stays
+LINES = ('cunix', 'tcp', 'tcp6', 'systemd')  # a command a line on a connection that stays
 
 
 class Failure(Exception):
@@ -76,12 +77,14 @@ def wait_for(condition, what):
 
 
 class Daemon:
-    """keys: notify, bridge, ipv4only, ipv6only, and stdio and stdioc, which add that socket.
+    """keys: notify, bridge, ipv4only, ipv6only, and stdio, stdioc and systemd, which add that
+    socket; of systemd it is a UNIX one.
 
     instance: text of that configuration group; sockets: these, and none of the usual ones.
     """
 
-    def __init__(self, keys=(), instance='', own_run_dir=True, sockets=None):
+    def __init__(self, keys=(), instance='', own_run_dir=True, sockets=None,
+                 started=True):
         self.dir = tempfile.mkdtemp(prefix='rtprelay-golden-')
         os.chmod(self.dir, 0o755)
         self.port = free_port()
@@ -92,13 +95,21 @@ class Daemon:
         if own_run_dir:
             instance += ' run_dir = "%s";' % self.dir
         self.write_config(keys, instance, sockets)
-        self.start()
+        self.passed = contextlib.ExitStack()  # sockets of the service manager that we play
+        if 'systemd' in keys:
+            listening = self.passed.enter_context(socket.socket(socket.AF_UNIX))
+            listening.bind(self.path('systemd.sock'))
+            listening.listen(128)
+            self.start_passing(listening)
+        elif started:
+            self.start()
 
     def write_config(self, keys, instance, sockets):
         families = [IPV4] if 'ipv4only' in keys else [IPV6] if 'ipv6only' in keys else [IPV4, IPV6]
         text = CONFIG.format(
             dir=self.dir, port=self.port,
-            more=''.join(', "%s:"' % key for key in ('stdio', 'stdioc') if key in keys),
+            more=''.join(', "%s:"' % key for key in ('stdio', 'stdioc', 'systemd')
+                         if key in keys),
             instance=instance,
             realms=', '.join([realm('lab1', 1, families), realm('lab2', 2, families)]),
             bridge=BRIDGE if 'bridge' in keys else '',
@@ -119,6 +130,15 @@ class Daemon:
                                             pass_fds=pass_fds)
         self.stdin, self.stdout = self.process.stdin, self.process.stdout
         wait_for(lambda: self.worker() != 0 or self.process.poll() is not None, 'a worker')
+
+    def start_passing(self, *sockets):
+        """As systemd does, from descriptor 3 on."""
+        fds = [fcntl.fcntl(s, fcntl.F_DUPFD, 10 + len(sockets)) for s in sockets]
+        places = ' '.join('%d<&%d' % (3 + i, fd) for i, fd in enumerate(fds))
+        shell = 'exec %s; LISTEN_PID=$$ LISTEN_FDS=%d exec "$@"' % (places, len(fds))
+        self.start(['bash', '-c', shell, 'sh'], fds)
+        for fd in fds:
+            os.close(fd)
 
     def path(self, name):
         return os.path.join(self.dir, name)
@@ -147,6 +167,7 @@ class Daemon:
         if self.process.poll() is None:
             self.process.kill()
             self.process.wait()
+        self.passed.close()
         self.close_stdio()
         shutil.rmtree(self.dir, ignore_errors=True)
 
@@ -157,7 +178,7 @@ class Daemon:
         self.process.send_signal(signo)
         status = self.process.wait(PATIENCE)
         text = self.log_text()
-        left = self.left_behind()
+        left = [name for name in self.left_behind() if name != 'systemd.sock']  # that is ours
         shutil.rmtree(self.dir)
         if status != 0:
             raise Failure('rtprelayd ended with status %d:\n%s' % (status, text))

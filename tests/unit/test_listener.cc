@@ -1102,6 +1102,7 @@ TEST_F(CommandSocket, MatchesByKindAndAddress) {
 static int child_takes(const struct rr_config *cfg, const struct command_socket *given, uint32_t n,
 	const char *pid) {
 	struct command_socket found[RR_MAX_SOCKETS];
+	uint32_t n_found;
 	int extra = ::open("/dev/null", O_RDONLY);
 	int place = passed_sockets_give(given, n, extra);
 
@@ -1109,11 +1110,13 @@ static int child_takes(const struct rr_config *cfg, const struct command_socket 
 		return 10;
 	if (pid)
 		setenv("LISTEN_PID", pid, 1);
-	if (passed_sockets_take(cfg, found) < 0)
+	if (passed_sockets_take(cfg, found, &n_found) < 0)
 		return 11;
 	if (getenv("LISTEN_FDS"))
 		return 12;
-	for (uint32_t i = 0; i < cfg->n_sockets; i++) {
+	if (pid == nullptr && n_found != n)
+		return 15;
+	for (uint32_t i = 0; i < n_found; i++) {
 		if (found[i].fd < 0)
 			return 13;
 		if (!command_socket_matches(&found[i], found[i].fd))
@@ -1154,4 +1157,115 @@ TEST_F(CommandSocket, SocketsArePassedOn) {
 	EXPECT_EQ(status_of([&] { return child_takes(&cfg, given, 2, nullptr); }), 11);
 	snprintf(cfg.socket[0], RR_PATH_LEN, "carrier-pigeon:");
 	EXPECT_EQ(status_of([&] { return child_takes(&cfg, given, 2, nullptr); }), 11);
+}
+
+TEST_F(CommandSocket, WhatTheServiceManagerPassedIsSystemd) {
+	static struct rr_config cfg;
+	struct command_socket given[4], c = {}, d = {};
+
+	ASSERT_EQ(open_any_port(&a, "udp"), 0);
+	ASSERT_EQ(open(&b, "unix:" + dir + "/s"), 0);
+	ASSERT_EQ(open_any_port(&c, "tcp"), 0);
+	ASSERT_EQ(open_any_port(&d, "udp"), 0);
+	const struct command_socket all[] = {c, b, d, a};
+	memcpy(given, all, sizeof(all));
+	cfg.n_sockets = 2;
+	snprintf(cfg.socket[0], RR_PATH_LEN, "systemd:");
+	snprintf(cfg.socket[1], RR_PATH_LEN, "%s", udp_in_use(&a).c_str());
+	EXPECT_EQ(status_of([&] { return child_takes(&cfg, given, 4, nullptr); }), 0);
+	// Each is what it is: three more than are named, and the named one in its place.
+	EXPECT_EQ(status_of([&] {
+		struct command_socket found[RR_MAX_SOCKETS];
+		uint32_t n;
+
+		passed_sockets_give(given, 4, ::open("/dev/null", O_RDONLY));
+		if (passed_sockets_take(&cfg, found, &n) < 0 || n != 4)
+			return 1;
+		if (found[0].kind != COMMAND_SOCKET_TCP || found[1].kind != COMMAND_SOCKET_UDP)
+			return 2;
+		if (found[2].kind != COMMAND_SOCKET_CUNIX || found[3].kind != COMMAND_SOCKET_UDP)
+			return 3;
+		return found[0].by_systemd && !found[1].by_systemd ? 0 : 4;
+	}),
+		0);
+	// None passed, and none named.
+	EXPECT_EQ(status_of([&] { return child_takes(&cfg, given, 0, nullptr); }), 15);
+	cfg.n_sockets = 1;
+	EXPECT_EQ(status_of([&] { return child_takes(&cfg, given, 0, nullptr); }), 15);
+	command_socket_close(&c);
+	command_socket_close(&d);
+}
+
+TEST_F(CommandSocket, AdoptsNothingThatIsNoCommandSocket) {
+	int pair[2];
+	int unix_datagram = socket(AF_UNIX, SOCK_DGRAM, 0);
+	int not_listening = socket(AF_INET, SOCK_STREAM, 0);
+	int file = ::open("/dev/null", O_RDWR);
+	struct command_socket c = {};
+
+	ASSERT_EQ(socketpair(AF_UNIX, SOCK_STREAM, 0, pair), 0);
+	EXPECT_EQ(command_socket_adopt(&c, unix_datagram), -EPROTOTYPE);
+	EXPECT_EQ(command_socket_adopt(&c, not_listening), -EPROTOTYPE);
+	EXPECT_EQ(command_socket_adopt(&c, pair[0]), -EPROTOTYPE);
+	EXPECT_EQ(command_socket_adopt(&c, file), -ENOTSOCK);
+	EXPECT_EQ(command_socket_adopt(&c, 999), -EBADF);
+	for (int fd : {pair[0], pair[1], unix_datagram, not_listening, file})
+		close(fd);
+}
+
+TEST_F(CommandSocket, NoMoreArePassedThanCanBeServed) {
+	static struct rr_config cfg;
+	static struct command_socket given[RR_MAX_SOCKETS];
+
+	ASSERT_EQ(open_any_port(&a, "udp"), 0);
+	for (struct command_socket &s : given)
+		s = a;
+	cfg.n_sockets = 1;
+	snprintf(cfg.socket[0], RR_PATH_LEN, "systemd:");
+	EXPECT_EQ(status_of([&] {
+		struct command_socket found[RR_MAX_SOCKETS];
+		uint32_t n;
+
+		passed_sockets_give(given, RR_MAX_SOCKETS, a.fd);
+		return passed_sockets_take(&cfg, found, &n) == 0 && n == RR_MAX_SOCKETS ? 0 : 1;
+	}),
+		0);
+	EXPECT_EQ(status_of([&] {
+		struct command_socket found[RR_MAX_SOCKETS];
+		uint32_t n;
+
+		passed_sockets_give(given, RR_MAX_SOCKETS, a.fd);
+		setenv("LISTEN_FDS", "33", 1);
+		return passed_sockets_take(&cfg, found, &n) == -E2BIG ? 0 : 1;
+	}),
+		0);
+	// With one more that is configured, there is a place too few.
+	cfg.n_sockets = 2;
+	snprintf(cfg.socket[1], RR_PATH_LEN, "unix:/nowhere");
+	EXPECT_EQ(status_of([&] { return child_takes(&cfg, given, RR_MAX_SOCKETS, nullptr); }), 11);
+}
+
+TEST_F(Listener, ControllerOfASocketOfBothFamiliesIsKnownByItsIpv4Address) {
+	for (int type : {SOCK_STREAM, SOCK_DGRAM}) {
+		int fd = socket(AF_INET6, type, 0);
+		int off = 0;
+		struct sockaddr_in6 any = {};
+		char text[RR_ENDPOINT_STRLEN];
+
+		any.sin6_family = AF_INET6;
+		ASSERT_EQ(setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &off, sizeof(off)), 0);
+		ASSERT_EQ(bind(fd, (struct sockaddr *)&any, sizeof(any)), 0);
+		ASSERT_TRUE(type == SOCK_DGRAM || listen(fd, 5) == 0);
+		sockets.push_back(std::make_unique<struct command_socket>());
+		struct command_socket *s = sockets.back().get();
+		ASSERT_EQ(command_socket_adopt(s, fd), 0);
+		ASSERT_EQ(listener_add(set, s), 0);
+		// A reply leaves from the address that was asked, or a connected socket hears none.
+		auto client = connect_to(s, "::ffff:127.0.0.2");
+		client->say("ck V\n");
+		EXPECT_NE(hear_datagram(*client), "");
+		EXPECT_EQ(controller.family, RR_FAMILY_IPV4);
+		rr_endpoint_format_addr(&controller, text, sizeof(text));
+		EXPECT_STREQ(text, "127.0.0.1");
+	}
 }
