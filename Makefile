@@ -50,7 +50,7 @@ FUZZ_TARGETS := rtpp stdio parse rtp dp_msg
 GOLDEN_TESTS := transcripts supervision
 PACKET_TESTS := relay drops learning slow_path turns workers start_stop hostile_region
 SMOKE_TESTS := call_test families_test many_calls_test reinvite_test spoof_test ttl_test \
-	control_restart_test dataplane_restart_test second_instance_test tcp_controller_test
+	control_restart_test dataplane_restart_test second_instance_test tcp_controller_test stdio_controller_test
 CRASH_TESTS := model_test crash_points random_kills
 
 test_counters_OBJ := common/counters.o
