@@ -42,7 +42,7 @@ RRCTL_SRC := rrctl.c rrctl_out.c rrctl_region.c rrctl_store.c rrctl_status.c rrc
 	rrctl_stats.c rrctl_flow.c rrctl_session.c rrctl_config.c
 
 # Unit tests: a name here is tests/unit/test_NAME.cc; test_NAME_OBJ names what it links.
-UNIT_TESTS := counters endpoint log config rrctl ring region arp nd mld icmp steering neighbour rtpp_lex rtpp_parse rtpp_reply port_alloc retrans listener stdio_bridge session session_change no_memory commands turn realm_select store expiry resync dp_client
+UNIT_TESTS := counters endpoint log config rrctl ring region arp nd mld icmp steering neighbour rtpp_lex rtpp_parse rtpp_reply port_alloc retrans command_socket listener stdio_bridge session session_change no_memory commands turn realm_select store expiry resync dp_client
 UNIT_TESTS += eal memif side_doors learn parse flow_table flow_read rtp_stats relay rewrite command
 STRESS_TESTS := ring region flow
 FUZZ_TARGETS := rtpp stdio parse rtp dp_msg
@@ -89,9 +89,10 @@ fuzz_rtpp_SRC := control/rtpp_lex.c control/rtpp_parse.c control/rtpp_media.c co
 fuzz_stdio_SRC := control/stdio_bridge.c common/log.c
 test_port_alloc_OBJ := control/port_alloc.o
 test_retrans_OBJ := control/retrans.o control/keyed_hash.o control/job.o
+test_command_socket_OBJ := control/command_socket.o control/passed_sockets.o common/log.o
 test_listener_OBJ := control/listener.o control/datagram_socket.o control/stream_conn.o \
-	control/command_socket.o control/passed_sockets.o control/retrans.o control/keyed_hash.o \
-	control/job.o control/rtpp_lex.o common/log.o common/endpoint.o
+	control/command_socket.o control/retrans.o control/keyed_hash.o control/job.o \
+	control/rtpp_lex.o common/log.o common/endpoint.o
 test_listener_LIBS := -levent_core
 test_stdio_bridge_OBJ := control/stdio_bridge.o common/log.o
 # Control without its sockets; tests/unit/control_fixture.h brings a dataplane along.
