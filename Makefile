@@ -28,8 +28,8 @@ COMMON_SRC := counters.c endpoint.c log.c ring.c shm_region.c config.c config_sc
 	session_record.c
 
 DP_SRC := main.c eal.c memif.c port.c steering.c worker.c io.c parse.c addr_table.c flow.c \
-	flow_table.c relay.c learn.c latch.c rtp_stats.c rewrite.c packet_ring.c handoff.c punt.c \
-	neighbour.c arp.c nd.c mld.c icmp.c command.c upkeep.c
+	flow_table.c relay.c learn.c latch.c rtp_stats.c rewrite.c fragment_set.c reassembly.c \
+	fragmenter.c packet_ring.c handoff.c punt.c neighbour.c arp.c nd.c mld.c icmp.c command.c upkeep.c
 
 CONTROL_SRC := main.c supervisor.c passed_sockets.c command_socket.c privdrop.c loop.c listener.c \
 	stdio_bridge.c datagram_socket.c stream_conn.c job.c retrans.c keyed_hash.c rtpp_lex.c rtpp_parse.c rtpp_media.c \
@@ -43,12 +43,12 @@ RRCTL_SRC := rrctl.c rrctl_out.c rrctl_region.c rrctl_store.c rrctl_status.c rrc
 
 # Unit tests: a name here is tests/unit/test_NAME.cc; test_NAME_OBJ names what it links.
 UNIT_TESTS := counters endpoint log config rrctl ring region arp nd mld icmp steering neighbour rtpp_lex rtpp_parse rtpp_reply port_alloc retrans command_socket listener stdio_bridge session session_change no_memory commands turn realm_select store expiry resync dp_client
-UNIT_TESTS += eal memif side_doors learn parse flow_table flow_read rtp_stats relay rewrite command
+UNIT_TESTS += eal memif side_doors learn parse flow_table flow_read rtp_stats relay rewrite command fragment_set fragmenter
 STRESS_TESTS := ring region flow
 FUZZ_TARGETS := rtpp stdio parse rtp dp_msg
 # Scripts: tests/golden/NAME, tests/packets/NAME.py, tests/smoke/NAME.sh, tests/crash/NAME.py.
 GOLDEN_TESTS := transcripts supervision
-PACKET_TESTS := relay drops learning slow_path turns workers start_stop hostile_region
+PACKET_TESTS := relay fragments drops learning slow_path turns workers start_stop hostile_region
 SMOKE_TESTS := call_test families_test many_calls_test reinvite_test spoof_test ttl_test \
 	control_restart_test dataplane_restart_test second_instance_test tcp_controller_test stdio_controller_test
 CRASH_TESTS := model_test crash_points random_kills
@@ -115,6 +115,9 @@ test_relay_OBJ := dpdk_app/relay.o $(LEARNING_OBJ) dpdk_app/addr_table.o common/
 test_command_OBJ := $(LEARNING_OBJ) dpdk_app/addr_table.o common/ring.o common/flow_totals.o
 test_rewrite_OBJ := dpdk_app/rewrite.o dpdk_app/flow.o dpdk_app/addr_table.o
 test_rewrite_LIBS = $(DP_LIBS)
+test_fragment_set_OBJ := dpdk_app/fragment_set.o
+test_fragmenter_OBJ := dpdk_app/fragmenter.o dpdk_app/addr_table.o
+test_fragmenter_LIBS = $(DP_LIBS)
 # Frames before and after the relay, as scapy builds them.
 $(BUILD)/tests/rewrite_vectors.inc: tests/unit/make_vectors.py
 	@mkdir -p $(@D)

@@ -103,6 +103,9 @@ struct rr_config {
 	enum rr_hugepages hugepages;
 	uint32_t memory_mb; // for the EAL without hugepages
 	uint32_t n_mbufs;
+	uint32_t reassembly_datagrams; // incomplete ones on one worker
+	uint32_t reassembly_per_source; // of them, of one source
+	uint32_t reassembly_ms; // an incomplete datagram is given up after so long
 	uint32_t n_eal_args;
 	char eal_arg[RR_MAX_EAL_ARGS][RR_PATH_LEN];
 	uint32_t n_ports;

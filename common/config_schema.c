@@ -96,6 +96,16 @@ static const struct rr_option dataplane_rows[] = {
 		.max = 1048576, .unit = "MiB", .help = "packet memory when there are no hugepages"},
 	{"mbufs", &rr_type_uint, FIELD(rr_config, n_mbufs), .fallback = "16384", .min = 512,
 		.max = 16777216, .unit = "packets", .help = "packet buffers, about 2.4 KiB each"},
+	{"reassembly_datagrams", &rr_type_uint, FIELD(rr_config, reassembly_datagrams),
+		.fallback = "256", .min = 1, .max = 4096, .unit = "datagrams",
+		.help = "datagrams that may wait for fragments on one worker; fewer where they "
+			"could take more than half of mbufs"},
+	{"reassembly_per_source", &rr_type_uint, FIELD(rr_config, reassembly_per_source),
+		.fallback = "32", .min = 1, .max = 4096, .unit = "datagrams",
+		.help = "and so many of them from one source"},
+	{"reassembly_ms", &rr_type_uint, FIELD(rr_config, reassembly_ms), .fallback = "1000",
+		.min = 1, .max = 60000, .unit = "ms",
+		.help = "a datagram whose fragments are not all there by then is given up"},
 	{"eal", &rr_type_texts, LIST(rr_config, eal_arg, n_eal_args), .fallback = "[ ]",
 		.help = "further arguments for the EAL, one word each"},
 };

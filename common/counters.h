@@ -3,10 +3,13 @@
 //
 // Counted per worker and Ethernet port: tx_packets, tx_bytes, generated and drop_tx_full at the
 // port of departure, all others at the port of arrival. In each dataplane generation
-//	received + generated = sent + delivered + sum of drops + held
-// over the sum of all ports, workers and the main thread. held is what still sits in a ring or
-// buffer; a worker adds what it puts there and subtracts what it takes out, so that only the sum is
-// a level. rrctl and the packet tests check the equation.
+//	received + generated + fragments_made =
+//		sent + delivered + fragments_joined + sum of drops + held
+// over the sum of all ports, workers and the main thread. n fragments that become one packet count
+// n - 1 under fragments_joined, one packet that becomes n fragments n - 1 under fragments_made.
+// held is what still sits in a ring or buffer, or waits for further fragments; a worker adds what
+// it puts there and subtracts what it takes out, so that only the sum is a level. rrctl and the
+// packet tests check the equation.
 #pragma once
 
 #include <stdint.h>
@@ -28,10 +31,15 @@ enum rr_counter_kind {
 	X(rx_packets, IN, "packets", "packets received from the device") \
 	X(rx_bytes, INFO, "bytes", "bytes received from the device, Ethernet header included") \
 	X(generated, IN, "packets", "packets made here: ARP, ND, ICMP, announcements") \
+	X(fragments_made, IN, "packets", \
+		"IP fragments sent, less the datagrams that they were made of") \
 	X(tx_packets, OUT, "packets", "packets handed to the device") \
 	X(tx_bytes, INFO, "bytes", "bytes handed to the device, Ethernet header included") \
 	X(delivered, OUT, "packets", "packets consumed here: ARP, ND and ICMP that were acted on") \
-	X(held, GAUGE, "packets", "packets in rings and transmit buffers now") \
+	X(fragments_joined, OUT, "packets", \
+		"IP fragments reassembled, less the datagrams that they became") \
+	X(held, GAUGE, "packets", \
+		"packets in rings and transmit buffers, and fragments that wait, now") \
 	X(relayed_packets, INFO, "packets", "media packets that were relayed") \
 	X(relayed_bytes, INFO, "bytes", "UDP payload of those") \
 	X(handoff_out, INFO, "packets", "packets passed on to the worker that owns their flow") \
@@ -39,7 +47,10 @@ enum rr_counter_kind {
 	X(turned, INFO, "packets", \
 		"relayed packets to an address of ours, which were taken in again") \
 	X(punted, INFO, "packets", "packets passed to the slow path") \
-	X(ip_fragments, INFO, "packets", "IP fragments seen") \
+	X(ip_fragments, INFO, "packets", "IP fragments of media received") \
+	X(reassembled, INFO, "packets", "datagrams put together from fragments") \
+	X(fragmented, INFO, "packets", \
+		"datagrams larger than the outgoing MTU, sent in fragments") \
 	X(requests, INFO, "messages", "requests from control taken from the ring") \
 	X(requests_refused, INFO, "messages", "requests with a field out of range") \
 	X(requests_stale, INFO, "messages", \
@@ -70,7 +81,20 @@ enum rr_counter_kind {
 		"IPv6 option that asks to be discarded (RFC 8200 4.2)") \
 	X(drop_ip6_routing, DROP, "packets", "IPv6 routing header with segments left (RFC 5095)") \
 	X(drop_ip_truncated, DROP, "packets", "frame shorter than its IP length") \
-	X(drop_ip_fragment, DROP, "packets", "IP fragment") \
+	X(drop_fragment_protocol, DROP, "packets", "fragment of something other than UDP") \
+	X(drop_fragment_invalid, DROP, "packets", \
+		"fragment without content, or of an odd length and not the last") \
+	X(drop_fragment_duplicate, DROP, "packets", "the same fragment once more") \
+	X(drop_fragment_overlap, DROP, "packets", \
+		"fragment of a datagram whose fragments overlap (RFC 5722)") \
+	X(drop_fragment_many, DROP, "packets", "fragment of a datagram in more than 8 fragments") \
+	X(drop_fragment_large, DROP, "packets", "fragment of a datagram of more than 8,192 bytes") \
+	X(drop_fragment_timeout, DROP, "packets", \
+		"fragment whose datagram was not complete in time") \
+	X(drop_fragment_full, DROP, "packets", \
+		"fragment that gave way to newer ones: too many datagrams were incomplete") \
+	X(drop_fragment_source, DROP, "packets", \
+		"too many datagrams of its source were incomplete") \
 	X(drop_ip_src, DROP, "packets", "multicast, broadcast, loopback or unspecified source") \
 	X(drop_ip_dst, DROP, "packets", "destination is no pool address of the realm") \
 	X(drop_ip_protocol, DROP, "packets", "neither UDP nor ICMP") \
@@ -84,7 +108,7 @@ enum rr_counter_kind {
 	X(drop_flow_torn, DROP, "packets", "flow waits for control after a crash") \
 	X(drop_flow_no_remote, DROP, "packets", "the other party's address is not known yet") \
 	X(drop_source_rejected, DROP, "packets", "source is not the stream's settled peer") \
-	X(drop_oversize, DROP, "packets", "larger than the outgoing port's MTU") \
+	X(drop_oversize, DROP, "packets", "larger than 9,600 bytes, which no port can send whole") \
 	X(drop_headroom, DROP, "packets", "buffer has no room for the larger header") \
 	X(drop_neighbour, DROP, "packets", "next hop's MAC address not resolved") \
 	X(drop_loop, DROP, "packets", "came back to us again and again, from call to call") \

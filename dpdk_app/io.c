@@ -135,6 +135,10 @@ void io_tx(struct io *io, struct burst *b) {
 	b->n = 0;
 }
 
+void io_tx_frame(struct io *io, uint8_t port, struct rte_mbuf *m, uint64_t now_ns) {
+	tx_enqueue(io, port, m, now_ns);
+}
+
 void io_tx_generated(struct io *io, struct rte_mbuf *m, uint64_t now_ns) {
 	uint32_t port = m->port;
 

@@ -49,6 +49,9 @@ uint32_t io_rx(struct io *io, uint32_t i, struct burst *b);
 // Queue what is left of the burst for transmission.
 void io_tx(struct io *io, struct burst *b);
 
+// Queue one frame.
+void io_tx_frame(struct io *io, uint8_t port, struct rte_mbuf *m, uint64_t now_ns);
+
 // Queue a frame made by the slow path; it was counted as held until now.
 void io_tx_generated(struct io *io, struct rte_mbuf *m, uint64_t now_ns);
 

@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 #include <rte_launch.h>
+#include <rte_random.h>
 
 #include "addr_table.h"
 #include "atomic.h"
@@ -291,6 +292,7 @@ static int workers_init(void) {
 		.punt = dp.punt.in,
 		.inject = dp.punt.inject,
 		.stop = &dp.stop,
+		.seed = (uint32_t)rte_rand(),
 	};
 	int ret = 0;
 

@@ -38,6 +38,7 @@
 #define IP6_DESTINATION 60
 #define IP6_EXTENSIONS_MAX 8 // headers in a chain; RFC 8504 5.3 allows such a limit
 #define IP6_OPTION_PAD1 0
+#define IP6_BEFORE_FRAGMENT_MAX 64 // bytes of extension headers; see MTU_SLACK of port.c
 
 #define ADDR_NO_INDEX UINT16_MAX
 
@@ -76,11 +77,8 @@ static int udp_checksum_verdict(const struct walk *w) {
 	return PARSE_MEDIA;
 }
 
-static int parse_udp(struct walk *w) {
-	struct pkt *p = w->p;
-	uint32_t len, port_offset;
-	int verdict;
-
+// Whether it is from one host to one host; 0, or why not.
+static inline int host_verdict(const struct walk *w) {
 	// RFC 1122 3.3.6: nothing for one host that came by link-layer broadcast.
 	if (RR_UNLIKELY(w->group_mac))
 		return RR_C_drop_eth_dst;
@@ -88,6 +86,17 @@ static int parse_udp(struct walk *w) {
 		return RR_C_drop_ip_dst;
 	if (RR_UNLIKELY(w->unspecified_src))
 		return RR_C_drop_ip_src;
+	return 0;
+}
+
+static int parse_udp(struct walk *w) {
+	struct pkt *p = w->p;
+	uint32_t len, port_offset;
+	int verdict;
+
+	verdict = host_verdict(w);
+	if (RR_UNLIKELY(verdict != 0))
+		return verdict;
 	if (RR_UNLIKELY(w->left < UDP_LEN))
 		return RR_C_drop_udp_short;
 	if (RR_UNLIKELY(!walk_can_read(w, UDP_LEN)))
@@ -105,6 +114,16 @@ static int parse_udp(struct walk *w) {
 	p->slot = p->addr * w->c->n_media_ports + port_offset;
 	p->payload_len = (uint16_t)(len - UDP_LEN);
 	return PARSE_MEDIA;
+}
+
+// Fragments of media wait for each other; of anything else there is nothing worth the memory. Each
+// is checked as its datagram would be: only one of their headers remains.
+static int parse_fragment(const struct walk *w, uint8_t protocol) {
+	int verdict = host_verdict(w);
+
+	if (verdict != 0)
+		return verdict;
+	return protocol == PROTOCOL_UDP ? PARSE_FRAGMENT : RR_C_drop_fragment_protocol;
 }
 
 static int parse_icmp(const struct walk *w) {
@@ -189,7 +208,7 @@ static int parse_ip4(struct walk *w) {
 	if (RR_UNLIKELY(!find_local(w, dst)))
 		return RR_C_drop_ip_dst;
 	if (RR_UNLIKELY(field16(h + 6) & IP4_FRAGMENT_MASK))
-		return RR_C_drop_ip_fragment;
+		return parse_fragment(w, h[9]);
 	walk_skip(w, w->p->l3_len);
 	if (RR_LIKELY(h[9] == PROTOCOL_UDP))
 		return parse_udp(w);
@@ -218,11 +237,20 @@ static bool ip6_is_extension(uint8_t type) {
 	       type == IP6_DESTINATION;
 }
 
-// One extension header of `len` bytes at w->at. Atomic fragments (RFC 6946) are whole packets.
+// Atomic fragments (RFC 6946) are whole packets.
+static int ip6_check_fragment(const struct walk *w) {
+	if (!(field16(w->at + 2) & IP6_FRAGMENT_MASK))
+		return 0;
+	if (w->p->l3_len > IP6_LEN + IP6_BEFORE_FRAGMENT_MAX)
+		return RR_C_drop_ip6_extension;
+	return parse_fragment(w, w->at[0]);
+}
+
+// One extension header of `len` bytes at w->at.
 static int ip6_check_extension(const struct walk *w, uint8_t type, uint32_t len) {
 	switch (type) {
 	case IP6_FRAGMENT:
-		return field16(w->at + 2) & IP6_FRAGMENT_MASK ? RR_C_drop_ip_fragment : 0;
+		return ip6_check_fragment(w);
 	case IP6_ROUTING:
 		return w->at[3] != 0 ? RR_C_drop_ip6_routing : 0;
 	default:
@@ -394,13 +422,6 @@ int parse_frame(
 	return verdict;
 }
 
-// IP fragments leave the line here; reassembly takes them over from here and gives back whole
-// packets.
-static void take_fragment(struct burst *b, const struct pkt *p) {
-	pkt_count(b, p, RR_C_ip_fragments, 1);
-	pkt_drop(b, p, RR_C_drop_ip_fragment);
-}
-
 // Cut the empty last buffer off a chain.
 static void free_last_segment(struct rte_mbuf *m) {
 	struct rte_mbuf *before = m;
@@ -474,6 +495,14 @@ static void take_punt(struct burst *b, struct pkt *p, uint32_t ip_end) {
 	pkt_punt(b, p);
 }
 
+// IP fragments leave the line here; the worker gives back whole packets.
+static void take_fragment(struct burst *b, struct pkt *p, uint32_t ip_end) {
+	if (!b->handed_over)
+		pkt_count(b, p, RR_C_ip_fragments, 1);
+	trim_to(p->m, ip_end);
+	pkt_fragment(b, p);
+}
+
 static bool take_in(const struct parse *c, struct burst *b, struct pkt *p) {
 	struct parse_frame f;
 	uint32_t ip_end;
@@ -486,8 +515,8 @@ static bool take_in(const struct parse *c, struct burst *b, struct pkt *p) {
 		return take_media(c, b, p);
 	if (verdict == PARSE_PUNT)
 		take_punt(b, p, ip_end);
-	else if (verdict == RR_C_drop_ip_fragment)
-		take_fragment(b, p);
+	else if (verdict == PARSE_FRAGMENT)
+		take_fragment(b, p, ip_end);
 	else
 		pkt_drop(b, p, (enum rr_counter)verdict);
 	return false;

@@ -2,8 +2,9 @@
 // Stage: Ethernet, VLAN, IPv4, IPv6 and UDP headers into the packet's view, or a named drop.
 //
 // Survivors are UDP datagrams to a local address and a port of the media range; their flow's lines
-// are being prefetched. ARP and ICMP, ICMPv6 to a local address (ND also to its multicast groups)
-// are punted. Their mbufs carry l2_len, since the view does not travel with them.
+// are being prefetched. Fragments of UDP datagrams to a local address leave by a side door. ARP and
+// ICMP, ICMPv6 to a local address (ND also to its multicast groups) are punted. Their mbufs carry
+// l2_len, since the view does not travel with them.
 #pragma once
 
 #include <stdint.h>
@@ -34,6 +35,7 @@ struct parse_frame {
 enum parse_verdict {
 	PARSE_MEDIA = -1,
 	PARSE_PUNT = -2,
+	PARSE_FRAGMENT = -3,
 };
 
 // The whole of the parser: a total function of the bytes. Fills the view's parse fields but m and

@@ -6,8 +6,8 @@
 // worker empties after the last stage: dropped (counted by reason, freed in bulk), punted (to the
 // slow path) and handed (to the worker that owns the flow). The lists never overflow: a packet
 // enters at most one of them. A fourth one, turned, holds relayed packets whose destination is an
-// address of ours: they are taken in again. A burst belongs to one worker and lives on its stack or
-// in its struct.
+// address of ours: they are taken in again. A fifth one holds IP fragments until the worker sees to
+// them. A burst belongs to one worker and lives on its stack or in its struct.
 //
 //	burst_reset, pkt_add ... -> parse -> flow_table -> relay -> rewrite -> io
 #pragma once
@@ -37,13 +37,15 @@ struct pkt {
 	uint16_t n_contiguous; // parse: bytes of payload that follow the UDP header in memory
 	uint16_t addr; // parse: index of the local address that the packet came to
 	uint16_t vlan; // parse: VLAN of arrival, 0 = untagged
-	uint16_t l3_len; // parse: IP header with options or extension headers
+	uint16_t l3_len; // parse: IP header with options or extension headers; of a fragment
+			 // those in front of the fragment header
+	uint16_t out_addr; // rewrite, of large packets: index of the local address it leaves from
 	uint8_t l2_len; // parse: Ethernet header with tag
 	uint8_t family; // parse: enum rr_family
 	uint8_t port; // worker: Ethernet port of arrival, index into the configuration's ports
 	uint8_t out_port; // rewrite: Ethernet port to leave by, same index
 	uint8_t owner; // flow_table, rewrite: worker to hand over to
-	uint8_t reserved[3];
+	uint8_t reserved[1];
 };
 RR_STATIC_ASSERT(sizeof(struct pkt) == RR_CACHE_LINE, "one line a packet");
 
@@ -57,12 +59,17 @@ struct burst {
 	uint32_t n_punted;
 	uint32_t n_handed;
 	uint32_t n_turned;
+	uint32_t n_fragments;
+	uint32_t n_large;
 	bool handed_over; // worker: this burst came from another worker, see flow_table.h
 	struct pkt *live[BURST_MAX];
 	struct rte_mbuf *dropped[BURST_MAX]; // counted already; to be freed
 	struct pkt *punted[BURST_MAX]; // l2_len, vlan, family, and l3_len where it is IP, are valid
 	struct pkt *handed[BURST_MAX]; // owner is valid
 	struct pkt *turned[BURST_MAX]; // owner and out_port are valid
+	struct pkt *fragment[BURST_MAX]; // src, addr, lengths and family are valid
+	struct pkt *large[BURST_MAX]; // those of live that the outgoing MTU does not hold, in
+				      // the same order
 	struct pkt view[BURST_MAX];
 };
 
@@ -72,6 +79,7 @@ static inline void burst_reset(
 	b->counters = counters;
 	b->handed_over = handed_over;
 	b->n = b->n_view = b->n_dropped = b->n_punted = b->n_handed = b->n_turned = 0;
+	b->n_fragments = b->n_large = 0;
 }
 
 // Take in a received packet. The caller adds at most BURST_MAX.
@@ -100,6 +108,15 @@ static inline void pkt_punt(struct burst *b, struct pkt *p) {
 
 static inline void pkt_turn(struct burst *b, struct pkt *p) {
 	b->turned[b->n_turned++] = p;
+}
+
+static inline void pkt_fragment(struct burst *b, struct pkt *p) {
+	b->fragment[b->n_fragments++] = p;
+}
+
+// It stays in live: what is sent in fragments keeps its place among the others.
+static inline void pkt_large(struct burst *b, struct pkt *p) {
+	b->large[b->n_large++] = p;
 }
 
 static inline void pkt_hand(struct burst *b, struct pkt *p, uint8_t owner) {

@@ -19,6 +19,9 @@
 #include "steering.h"
 
 #define MBUF_CACHE 256
+// Of what arrives: an IP header of 60 bytes instead of 20, and what reassembly takes away from in
+// front of it. Whatever fits the outgoing MTU then came in one buffer or fits into its first one.
+#define MTU_SLACK 128
 #define FRAME_OVERHEAD (RTE_ETHER_HDR_LEN + 2 * sizeof(struct rte_vlan_hdr) + RTE_ETHER_CRC_LEN)
 
 // ---- drivers
@@ -310,7 +313,7 @@ static uint16_t buffer_room(const struct rr_config *cfg) {
 	uint32_t frame = RTE_MBUF_DEFAULT_DATAROOM;
 
 	for (uint32_t i = 0; i < cfg->n_ports; i++)
-		frame = RTE_MAX(frame, cfg->port[i].mtu + (uint32_t)FRAME_OVERHEAD);
+		frame = RTE_MAX(frame, cfg->port[i].mtu + (uint32_t)FRAME_OVERHEAD + MTU_SLACK);
 	return (uint16_t)(RTE_PKTMBUF_HEADROOM + frame);
 }
 

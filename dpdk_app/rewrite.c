@@ -226,6 +226,7 @@ static inline bool make_room(struct pkt *p, uint32_t len) {
 enum verdict {
 	VERDICT_SEND = -1,
 	VERDICT_TURN = -2,
+	VERDICT_LARGE = -3,
 };
 
 // Write the frame. h has its `from` and `mac`.
@@ -282,6 +283,22 @@ static __rte_noinline int packet_turn(struct rewrite *r, struct pkt *p, struct r
 	return VERDICT_TURN;
 }
 
+// No device finishes the checksum of a datagram that leaves in fragments, and what turns is not
+// cut.
+static __rte_noinline int packet_large(
+	struct rewrite *r, struct pkt *p, struct rewrite_headers *h, uint16_t out_addr) {
+	enum rr_checksum_mode mode = checksum_mode(r, p, h->from);
+	int verdict;
+
+	if (p->payload_len > REWRITE_PAYLOAD_MAX)
+		return RR_C_drop_oversize;
+	if (!nexthop_mac(r, p->flow, h->from, &h->mac))
+		return packet_turn(r, p, h);
+	p->out_addr = out_addr;
+	verdict = frame_make(r, p, h, mode == RR_CHECKSUM_OFFLOAD ? RR_CHECKSUM_FULL : mode);
+	return verdict == VERDICT_SEND ? VERDICT_LARGE : verdict;
+}
+
 static inline int rewrite_packet(struct rewrite *r, struct pkt *p) {
 	struct rr_flow *f = p->flow;
 	uint16_t out_addr = rr_load_relaxed(&f->out_addr);
@@ -291,12 +308,21 @@ static inline int rewrite_packet(struct rewrite *r, struct pkt *p) {
 	if (RR_UNLIKELY(out_addr >= r->table->addrs->n_addrs))
 		return RR_C_drop_flow_no_remote;
 	from = &r->table->addrs->local[out_addr];
-	if (RR_UNLIKELY(ip_len(from->family) + UDP_LEN + p->payload_len > from->mtu))
-		return RR_C_drop_oversize;
 	h.from = from;
+	if (RR_UNLIKELY(ip_len(from->family) + UDP_LEN + p->payload_len > from->mtu))
+		return packet_large(r, p, &h, out_addr);
 	if (RR_UNLIKELY(!nexthop_mac(r, f, from, &h.mac)))
 		return packet_turn(r, p, &h);
 	return frame_make(r, p, &h, checksum_mode(r, p, from));
+}
+
+// What is not simply sent. Returns whether it stays in live.
+static bool send_otherwise(struct burst *b, struct pkt *p, int verdict) {
+	if (verdict == VERDICT_LARGE)
+		pkt_large(b, p);
+	else
+		pkt_turn(b, p);
+	return verdict == VERDICT_LARGE;
 }
 
 uint32_t rewrite_burst(struct rewrite *r, struct burst *b) {
@@ -312,10 +338,9 @@ uint32_t rewrite_burst(struct rewrite *r, struct burst *b) {
 		}
 		pkt_count(b, p, RR_C_relayed_packets, 1);
 		pkt_count(b, p, RR_C_relayed_bytes, p->payload_len);
-		if (RR_UNLIKELY(verdict == VERDICT_TURN))
-			pkt_turn(b, p);
-		else
-			b->live[n++] = p;
+		if (RR_UNLIKELY(verdict != VERDICT_SEND) && !send_otherwise(b, p, verdict))
+			continue;
+		b->live[n++] = p;
 	}
 	b->n = n;
 	return n;

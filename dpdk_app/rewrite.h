@@ -4,7 +4,8 @@
 // Needs parse's `udp`, lengths and family, and the flow. Survivors are frames ready to send by
 // `out_port`; what leaves by an offloading port carries the mbuf flags for it. What is for an
 // address of ours on the same link (a call that passes the relay twice) is turned: it is whole as
-// if it came from the wire, and is taken in again.
+// if it came from the wire, and is taken in again. What is larger than the outgoing MTU is large:
+// a whole frame as the others, still to be cut.
 #pragma once
 
 #include <string.h>
@@ -13,6 +14,7 @@
 #include "neighbour.h"
 #include "pkt.h"
 
+#define REWRITE_PAYLOAD_MAX 9600 // bytes of a datagram that is cut: no port's MTU is greater
 #define REWRITE_TURNS_MAX 8 // of one packet; calls that lead to each other would turn it for ever
 
 // One a worker.

@@ -20,20 +20,80 @@
 #define NAP_LONGEST_NS 150000 // with the kernel's own delay below 200 us
 #define INJECT_BURST 32
 
+static void send_fragments(struct worker *w, const struct pkt *p) {
+	struct burst *b = &w->burst;
+	struct rte_mbuf *frame[FRAGMENTER_MAX];
+	uint32_t n = fragmenter_cut(&w->fragmenter, p, frame);
+
+	if (n == 0) {
+		pkt_drop(b, p, RR_C_drop_no_buffer);
+		return;
+	}
+	pkt_count(b, p, RR_C_fragmented, 1);
+	pkt_count(b, p, RR_C_fragments_made, n - 1);
+	for (uint32_t i = 0; i < n; i++)
+		io_tx_frame(&w->io, p->out_port, frame[i], b->now_ns);
+}
+
+// A burst with large packets among the others: each leaves in its place.
+static __rte_noinline void send_with_large(struct worker *w) {
+	struct burst *b = &w->burst;
+	uint32_t n_large = 0;
+
+	for (uint32_t i = 0; i < b->n; i++) {
+		const struct pkt *p = b->live[i];
+
+		if (n_large < b->n_large && b->large[n_large] == p) {
+			n_large++;
+			send_fragments(w, p);
+		} else {
+			io_tx_frame(&w->io, p->out_port, p->m, b->now_ns);
+		}
+	}
+	b->n = 0;
+}
+
+static void side_doors(struct worker *w) {
+	struct burst *b = &w->burst;
+
+	handoff_send(&w->handoff, b);
+	handoff_turn(&w->handoff, b);
+	punt_send(w->punt, b);
+	rte_pktmbuf_free_bulk(b->dropped, b->n_dropped);
+}
+
 // One burst down the line. Each stage leaves in it what the next one is to see.
-static void relay_line(struct worker *w) {
+static void line(struct worker *w) {
 	struct burst *b = &w->burst;
 
 	parse_burst(w->parse, b);
 	flow_table_burst(&w->table, b);
 	relay_burst(&w->relay, b);
 	rewrite_burst(&w->rewrite, b);
-	io_tx(&w->io, b);
+	if (RR_UNLIKELY(b->n_large > 0))
+		send_with_large(w);
+	else
+		io_tx(&w->io, b);
+	if (RR_UNLIKELY(b->n_fragments > 0))
+		reassembly_burst(&w->reassembly, b);
+	side_doors(w);
+}
 
-	handoff_send(&w->handoff, b);
-	handoff_turn(&w->handoff, b);
-	punt_send(w->punt, b);
-	rte_pktmbuf_free_bulk(b->dropped, b->n_dropped);
+// What became whole goes down the line as if it had just come: not yet handed over to anybody.
+static __rte_noinline void relay_reassembled(struct worker *w) {
+	struct reassembly *r = &w->reassembly;
+
+	burst_reset(&w->burst, w->burst.now_ns, w->counters, false);
+	for (uint32_t i = 0; i < r->n_ready; i++)
+		pkt_add(&w->burst, r->ready[i], (uint8_t)r->ready[i]->port);
+	r->n_ready = 0;
+	line(w);
+}
+
+static void relay_line(struct worker *w) {
+	line(w);
+	if (RR_UNLIKELY(w->reassembly.n_ready > 0))
+		relay_reassembled(w);
 }
 
 static uint32_t receive(struct worker *w, uint64_t now_ns) {
@@ -113,6 +173,7 @@ int worker_run(void *arg) {
 		n_done += take_over(w, now_ns);
 		n_done += send_injected(w, now_ns);
 		n_done += command_burst(&w->command, now_ns, WORKER_COMMANDS);
+		n_done += reassembly_expire(&w->reassembly, now_ns);
 		io_flush(&w->io, now_ns);
 		upkeep(w, n_done);
 	}
@@ -164,8 +225,27 @@ static void stages_init(struct worker *w, const struct worker_setup *s) {
 	};
 }
 
+// Half of the buffers stay free for everything else.
+static int fragments_init(struct worker *w, const struct worker_setup *s) {
+	const struct rr_config *cfg = s->cfg;
+	uint32_t n_affordable = cfg->n_mbufs / (2 * FRAGMENT_SET_MAX * cfg->n_workers);
+	const struct reassembly_setup setup = {
+		.counters = w->counters,
+		.worker = w->index,
+		.n_workers = cfg->n_workers,
+		.seed = s->seed,
+		.n_datagrams = RTE_MAX(RTE_MIN(cfg->reassembly_datagrams, n_affordable), 1U),
+		.n_per_source = cfg->reassembly_per_source,
+		.lifetime_ns = cfg->reassembly_ms * RR_NS_PER_MS,
+	};
+
+	fragmenter_init(&w->fragmenter, s->addrs, s->ports->pool, w->index, cfg->n_workers);
+	return reassembly_init(&w->reassembly, &setup);
+}
+
 int worker_init(struct worker *w, const struct worker_setup *s, uint32_t index) {
 	struct rr_shm_worker *shm = &s->region->workers[index];
+	int ret;
 
 	*w = (struct worker){
 		.index = index,
@@ -178,9 +258,13 @@ int worker_init(struct worker *w, const struct worker_setup *s, uint32_t index) 
 	};
 	rings_attach(w, shm);
 	stages_init(w, s);
-	return io_init(&w->io, s->ports, (uint16_t)index, s->cfg->n_workers, w->counters);
+	ret = fragments_init(w, s);
+	if (ret == 0)
+		ret = io_init(&w->io, s->ports, (uint16_t)index, s->cfg->n_workers, w->counters);
+	return ret;
 }
 
 void worker_fini(struct worker *w) {
 	io_fini(&w->io);
+	reassembly_fini(&w->reassembly);
 }

@@ -11,11 +11,13 @@
 #include "compiler.h"
 #include "config.h"
 #include "flow_table.h"
+#include "fragmenter.h"
 #include "handoff.h"
 #include "io.h"
 #include "neighbour.h"
 #include "parse.h"
 #include "pkt.h"
+#include "reassembly.h"
 #include "relay.h"
 #include "rewrite.h"
 #include "ring.h"
@@ -37,6 +39,7 @@ struct worker_setup {
 	struct rte_ring *const *punt; // worker -> main, by worker
 	struct rte_ring *inject; // main -> worker 0
 	const uint32_t *stop; // writer: main; readers: workers
+	uint32_t seed; // of hashes that workers must agree on
 };
 
 struct worker {
@@ -49,6 +52,8 @@ struct worker {
 	struct rewrite rewrite;
 
 	// side doors
+	struct reassembly reassembly;
+	struct fragmenter fragmenter;
 	struct handoff handoff;
 	struct rte_ring *punt;
 	struct rte_ring *inject; // NULL but for worker 0

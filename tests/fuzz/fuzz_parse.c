@@ -64,6 +64,16 @@ static void check_media(const struct parse_frame *f, const struct pkt *p, uint32
 		abort();
 }
 
+// Whoever collects fragments reads their headers unasked.
+static void check_fragment(const struct parse_frame *f, const struct pkt *p, uint32_t ip_end) {
+	uint32_t headers = (uint32_t)p->l2_len + p->l3_len;
+
+	if (p->family == RR_FAMILY_IPV6)
+		headers += 8;
+	if (headers > f->n_contiguous || headers > ip_end || ip_end > f->len)
+		abort();
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
 	struct parse_frame f = {0};
 	struct pkt p = {0};
@@ -93,6 +103,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
 	verdict = parse_frame(&parse, &f, &p, &ip_end);
 	if (verdict == PARSE_MEDIA)
 		check_media(&f, &p, ip_end);
+	else if (verdict == PARSE_FRAGMENT)
+		check_fragment(&f, &p, ip_end);
 	else if (verdict != PARSE_PUNT &&
 		 (verdict < 0 || rr_counter_info[verdict].kind != RR_COUNTER_DROP))
 		abort();

@@ -20,7 +20,6 @@ from scapy.layers.inet6 import (
     HBHOptUnknown,
     IPv6,
     IPv6ExtHdrDestOpt,
-    IPv6ExtHdrFragment,
     IPv6ExtHdrHopByHop,
     IPv6ExtHdrRouting,
     PadN,
@@ -28,6 +27,7 @@ from scapy.layers.inet6 import (
 from scapy.layers.l2 import ARP, Dot1Q, Ether
 from scapy.packet import Raw
 
+import fragments
 import stories
 from calls import CORE, EXT, INT, LOST, Calls, realms_conf, rtp
 from harness import Dataplane, Port, Thread, WirePort, main
@@ -37,7 +37,6 @@ TESTS = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 
 # What no virtual device brings about, and the test that calls the code instead.
 ELSEWHERE = {
-    "drop_udp_checksum": "unit/test_parse.cc",
     "drop_headroom": "unit/test_rewrite.cc",
 }
 
@@ -176,16 +175,6 @@ class FrameDrops(stories.Stories):
                 run.send("outer", frame[:end], drop="drop_ip_truncated")
         yield
 
-    def test_drop_ip_fragment(self, run):
-        self.drop(
-            run, "drop_ip_fragment", udp4(flags="MF"), udp4(frag=1), udp4(flags="MF", frag=100)
-        )
-        for fields in ({"m": 1}, {"offset": 1}, {"m": 1, "offset": 8}):
-            self.drop(run, "drop_ip_fragment", udp6_behind(IPv6ExtHdrFragment(id=7, **fields)))
-        before = run.declared["drop_ip_fragment"]
-        yield
-        self.assertEqual(run.region.counters()["ip_fragments"], before)
-
     def test_drop_ip_src(self, run):
         for src in ("224.0.0.5", "255.255.255.255", "127.0.0.1", "0.0.0.0", "240.0.0.1"):
             self.drop(run, "drop_ip_src", udp4(src=src))
@@ -308,13 +297,6 @@ class FrameDrops(stories.Stories):
         self.assertEqual((flow["n_packets"], flow["n_rejected"]), (2, 2))
         run.expect(call.b, rtp(1), rtp(4))
         run.expect(call.a, rtp(1))
-
-    def test_drop_oversize(self, run):
-        call = run.calls.call((EXT, 4), (INT, 6))
-        run.arrive(call.a, b"x" * 1452)
-        run.arrive(call.a, b"x" * 1453, b"x" * 1472, drop="drop_oversize")
-        yield
-        run.expect(call.b, b"x" * 1452)
 
     # ---- slow path
 
@@ -589,7 +571,7 @@ class Table(unittest.TestCase):
     def test_every_drop_has_a_test(self):
         tests = [
             name
-            for case in (FrameDrops, Trouble)
+            for case in (FrameDrops, Trouble, fragments.Drops, fragments.Incomplete)
             for name in dir(case) if name.startswith("test_drop_")
         ]
         here = {drop for drop in DROPS if f"test_{drop}" in tests}

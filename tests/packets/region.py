@@ -358,7 +358,7 @@ class Region:
         return list(self._u64[at // 8 : at // 8 + len(COUNTERS)])
 
     def imbalance(self):
-        """received + generated - sent - delivered - drops - held, as rr_counters_imbalance."""
+        """Left minus right side of the accounting equation, as rr_counters_imbalance."""
         return imbalance_of(self.counters())
 
 

@@ -75,6 +75,7 @@ class Stories(unittest.TestCase):
 
     port_options = {}
     media = {}
+    dataplane = {}
 
     def __init_subclass__(cls, **kwargs):
         super().__init_subclass__(**kwargs)
@@ -91,7 +92,8 @@ class Stories(unittest.TestCase):
         told = {name: story(cls(name), cls.run_) for name, story in cls.stories.items()}
         cls._tell(told)
         ports = [Port(name, [cls.run_.arriving[name]], **cls.port_options) for name in PORTS]
-        with Dataplane(ports, realms_conf(), media=cls.media) as dp:
+        options = {"media": cls.media, "dataplane": cls.dataplane}
+        with Dataplane(ports, realms_conf(), **options) as dp:
             cls.run_.dp = dp
             cls.run_.calls.install(dp.region)
             cls.counters = dp.run(*PORTS)

@@ -91,7 +91,7 @@ balanced() {
 	[ "$(rrctl stats show --json | jq .generation.imbalance)" = 0 ]
 }
 
-# received + generated = sent + delivered + sum of drops + held; a packet may be under way.
+# The equation of common/counters.h holds; a packet may be under way.
 assert_accounting() {
 	wait_until 10 balanced
 }

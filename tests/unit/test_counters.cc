@@ -37,6 +37,10 @@ TEST(Counters, BalanceHoldsWhenEveryPacketIsAccountedFor) {
 	c[RR_C_drop_flow_none] = 30;
 	c[RR_C_drop_rx_short] = 2;
 	c[RR_C_handoff_out] = 1000; // not part of the equation
+	c[RR_C_rx_packets] += 6; // fragments of one datagram,
+	c[RR_C_fragments_joined] = 5;
+	c[RR_C_tx_packets] += 4; // which leaves in four
+	c[RR_C_fragments_made] = 3;
 	EXPECT_EQ(rr_counters_imbalance(c), 0);
 }
 

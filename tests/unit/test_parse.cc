@@ -239,8 +239,14 @@ TEST_F(Parse, Ipv4OptionsAreSkipped) {
 }
 
 TEST_F(Parse, Ipv4Fragments) {
-	EXPECT_VERDICT(RR_C_drop_ip_fragment, run4(media, 17, 0x2000));
-	EXPECT_VERDICT(RR_C_drop_ip_fragment, run4(media, 17, 185));
+	EXPECT_VERDICT(PARSE_FRAGMENT, run4(media, 17, 0x2000));
+	EXPECT_EQ(20, view.l3_len);
+	EXPECT_VERDICT(PARSE_FRAGMENT, run4(media, 17, 185));
+	EXPECT_VERDICT(PARSE_FRAGMENT, run4(Bytes{}, 17, 0x2000));
+	EXPECT_VERDICT(RR_C_drop_fragment_protocol, run4(media, 6, 0x2000));
+	EXPECT_VERDICT(RR_C_drop_fragment_protocol, run4(media, 1, 185));
+	EXPECT_VERDICT(RR_C_drop_eth_dst,
+		run(ether(to_all, 0x0800, ip4(caller4, "198.18.0.1", media, 17, 0x2000))));
 	EXPECT_VERDICT(PARSE_MEDIA, run4(media, 17, 0x4000)); // don't fragment
 }
 
@@ -325,8 +331,20 @@ TEST_F(Parse, Ipv6TooManyExtensions) {
 
 TEST_F(Parse, Ipv6RoutingAndFragments) {
 	EXPECT_VERDICT(RR_C_drop_ip6_routing, run6(Bytes{17, 0, 0, 1, 0, 0, 0, 0} + media, 43));
-	EXPECT_VERDICT(RR_C_drop_ip_fragment, run6(Bytes{17, 0, 0, 1, 0, 0, 0, 9} + media, 44));
-	EXPECT_VERDICT(RR_C_drop_ip_fragment, run6(Bytes{17, 0, 0, 8, 0, 0, 0, 9} + media, 44));
+	EXPECT_VERDICT(PARSE_FRAGMENT, run6(Bytes{17, 0, 0, 1, 0, 0, 0, 9} + media, 44));
+	EXPECT_EQ(40, view.l3_len) << "as far as the fragment header";
+	EXPECT_VERDICT(PARSE_FRAGMENT, run6(Bytes{17, 0, 0, 8, 0, 0, 0, 9} + media, 44));
+	EXPECT_VERDICT(
+		RR_C_drop_fragment_protocol, run6(Bytes{58, 0, 0, 8, 0, 0, 0, 9} + media, 44));
+	EXPECT_VERDICT(RR_C_drop_eth_dst,
+		run(ether(to_all, 0x86dd,
+			ip6(caller6, "2001:db8:1::1", Bytes{17, 0, 0, 1, 0, 0, 0, 9}, 44))));
+	EXPECT_VERDICT(RR_C_drop_ip_src,
+		run(ether(to_ext, 0x86dd,
+			ip6("::", "2001:db8:1::1", Bytes{17, 0, 0, 1, 0, 0, 0, 9}, 44))));
+	EXPECT_VERDICT(RR_C_drop_ip_dst,
+		run(ether(to_ext, 0x86dd,
+			ip6(caller6, "ff02::1", Bytes{17, 0, 0, 1, 0, 0, 0, 9}, 44))));
 	EXPECT_VERDICT(PARSE_MEDIA, run6(Bytes{17, 0, 0, 6, 0, 0, 0, 9} + media, 44));
 	EXPECT_VERDICT(PARSE_MEDIA, run6(Bytes{17, 9, 0, 0, 0, 0, 0, 9} + media, 44)) << "reserved";
 }
@@ -591,10 +609,10 @@ TEST_F(ParseBurst, SideDoors) {
 	ASSERT_EQ(1u, b->n_punted);
 	EXPECT_EQ(arp, b->punted[0]->m);
 	EXPECT_EQ(14, arp->l2_len);
-	ASSERT_EQ(1u, b->n_dropped);
-	EXPECT_EQ(fragment, b->dropped[0]);
+	EXPECT_EQ(0u, b->n_dropped);
+	ASSERT_EQ(1u, b->n_fragments);
+	EXPECT_EQ(fragment, b->fragment[0]->m);
 	EXPECT_EQ(1u, world.counters[EXT_PORT][RR_C_ip_fragments]);
-	EXPECT_EQ(1u, world.counters[EXT_PORT][RR_C_drop_ip_fragment]);
 	rte_pktmbuf_free(good);
 	rte_pktmbuf_free(arp);
 	rte_pktmbuf_free(fragment);

@@ -204,12 +204,17 @@ TEST_F(Rewrite, LargerThanTheOutgoingMtu) {
 	world.addrs->local[v.goes].mtu = 40 + 8 + 172 - 1;
 	world.begin(1);
 	add(v, &mbuf.m);
-	EXPECT_EQ(0u, run());
-	EXPECT_EQ(1u, world.counters[EXT_PORT][RR_C_drop_oversize]);
+	EXPECT_EQ(1u, run());
+	ASSERT_EQ(1u, world.burst->n_large);
+	EXPECT_EQ(world.burst->live[0], world.burst->large[0]);
+	EXPECT_EQ(v.goes, world.burst->large[0]->out_addr);
+	EXPECT_EQ(v.out, hex(mbuf.bytes())) << "whole";
+	Mbuf fits(unhex(v.in));
 	world.addrs->local[v.goes].mtu++;
 	world.begin(1);
-	add(v, &mbuf.m);
+	add(v, &fits.m);
 	EXPECT_EQ(1u, run());
+	EXPECT_EQ(0u, world.burst->n_large);
 }
 
 TEST_F(Rewrite, NextHopNotResolved) {
@@ -344,13 +349,13 @@ TEST_F(Rewrite, ChainedPayload) {
 
 TEST_F(Rewrite, SurvivorsKeepTheirOrder) {
 	const Vector &v = vector_named("EXT4_to_INT4_FULL_12");
-	const Vector &larger = vector_named("EXT6_to_INT6_FULL_1400");
-	Mbuf a(unhex(v.in)), b(unhex(larger.in)), c(unhex(v.in));
+	const Vector &other = vector_named("EXT6_to_INT6_FULL_1400");
+	Mbuf a(unhex(v.in)), b(unhex(other.in)), c(unhex(v.in));
 
-	world.addrs->local[INT6].mtu = 1000;
 	world.begin(1);
 	add(v, &a.m);
-	add(larger, &b.m);
+	add(other, &b.m);
+	world.flow(other.came, IN_MEDIA).out_addr = N_ADDRS;
 	add(v, &c.m);
 	EXPECT_EQ(2u, run());
 	EXPECT_EQ(&a.m, world.burst->live[0]->m);

@@ -533,7 +533,7 @@ TEST_F(Rrctl, StatsListHasEveryCounterWithItsMeaning) {
 		static_cast<size_t>(RR_N_COUNTERS));
 	json_decref(doc);
 	EXPECT_NE(run("stats list")
-			  .out.find("drop_flow_none        drop  packets   no call has "
+			  .out.find("drop_flow_none           drop  packets   no call has "
 				    "this port"),
 		std::string::npos);
 }
