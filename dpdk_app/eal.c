@@ -54,6 +54,16 @@ bool eal_device_is_pci(const char *device) {
 	return false;
 }
 
+uint32_t eal_device_number(const char *device, const char *name) {
+	size_t len = strlen(name);
+	unsigned int value = 0;
+
+	for (const char *at = strchr(device, ','); at; at = strchr(at + 1, ','))
+		if (strncmp(at + 1, name, len) == 0 && at[1 + len] == '=')
+			sscanf(at + 2 + len, "%u", &value);
+	return value;
+}
+
 static bool any_device_begins(const struct rr_config *cfg, const char *prefix) {
 	for (uint32_t i = 0; i < cfg->n_ports; i++)
 		if (strncmp(cfg->port[i].device, prefix, strlen(prefix)) == 0)

@@ -40,3 +40,6 @@ bool eal_cpu_list_has(const char *list, uint32_t cpu);
 
 // True for a PCI address with or without domain, device arguments behind it allowed.
 bool eal_device_is_pci(const char *device);
+
+// Value of a device argument that is a number, as in "net_x0,NAME=5"; 0 when it is not there.
+uint32_t eal_device_number(const char *device, const char *name);

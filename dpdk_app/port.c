@@ -22,6 +22,7 @@
 // Of what arrives: an IP header of 60 bytes instead of 20, and what reassembly takes away from in
 // front of it. Whatever fits the outgoing MTU then came in one buffer or fits into its first one.
 #define MTU_SLACK 128
+#define DEVICE_FRAME_MAX 32768U
 #define FRAME_OVERHEAD (RTE_ETHER_HDR_LEN + 2 * sizeof(struct rte_vlan_hdr) + RTE_ETHER_CRC_LEN)
 
 // ---- drivers
@@ -308,12 +309,20 @@ static int port_open(struct opening *o) {
 
 // ---- all devices
 
+// net_af_packet has the kernel put IPv4 fragments together, whatever it is asked: its frames are as
+// long as the room that its arguments give them, and it wants that room in a buffer.
+static uint32_t frame_len_max(const struct rr_port_config *cfg) {
+	uint32_t len = cfg->mtu + (uint32_t)FRAME_OVERHEAD + MTU_SLACK;
+
+	return RTE_MAX(len, RTE_MIN(eal_device_number(cfg->device, "framesz"), DEVICE_FRAME_MAX));
+}
+
 // Largest frame of any port in one buffer: the stages want headers and payload together.
 static uint16_t buffer_room(const struct rr_config *cfg) {
 	uint32_t frame = RTE_MBUF_DEFAULT_DATAROOM;
 
 	for (uint32_t i = 0; i < cfg->n_ports; i++)
-		frame = RTE_MAX(frame, cfg->port[i].mtu + (uint32_t)FRAME_OVERHEAD + MTU_SLACK);
+		frame = RTE_MAX(frame, frame_len_max(&cfg->port[i]));
 	return (uint16_t)(RTE_PKTMBUF_HEADROOM + frame);
 }
 

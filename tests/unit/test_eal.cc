@@ -132,6 +132,14 @@ TEST(Device, Pci) {
 		EXPECT_FALSE(eal_device_is_pci(other)) << other;
 }
 
+TEST(Device, DeviceNumber) {
+	EXPECT_EQ(9216u, eal_device_number("net_af_packet0,iface=a,framesz=9216", "framesz"));
+	EXPECT_EQ(2u, eal_device_number("net_af_packet0,framesz=1,qpairs=2,framecnt=3", "qpairs"));
+	for (const char *other : {"", "framesz=5", "net_af_packet0", "net_x0,xframesz=5",
+		     "net_x0,framesz", "net_x0,framesz=", "net_x0,framesz=x", "net_x0,framesz5=5"})
+		EXPECT_EQ(0u, eal_device_number(other, "framesz")) << other;
+}
+
 TEST(Port, ChecksumMode) {
 	static const struct {
 		enum rr_checksum_mode wanted;
