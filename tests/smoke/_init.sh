@@ -2,7 +2,7 @@
 # shellcheck shell=bash
 # Sourced first by every smoke test: a lab of the test's own, taken down however the test ends.
 #
-# A test that fails leaves the logs of both programs in $BUILD/logs/smoke. A program that dies by a
+# A test that fails leaves the logs of both programs in $BUILD/logs/SUITE. A program that dies by a
 # signal nobody sent, leaks, or stays behind fails the test when the lab comes down.
 set -Eeuo pipefail
 
@@ -10,10 +10,11 @@ TOP=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)
 BUILD=$(realpath -m "${BUILD:-$TOP/build}")
 export BUILD
 TEST=$(basename "$0" .sh)
+SUITE=$(basename "$(dirname "$(realpath "$0")")")
 # Of this process alone: another run of the same test may stand beside it.
 LAB=$(printf 'smoke-%.10s-%d' "$(tr _ - <<<"${TEST%_test}")" $$)
 SCRATCH=$(mktemp -d)
-readonly TOP TEST LAB SCRATCH
+readonly TOP TEST SUITE LAB SCRATCH
 
 lab() {
 	"$TOP/tools/lab" "$1" --name "$LAB" "${@:2}"
@@ -50,10 +51,11 @@ remove_dead_labs() {
 }
 
 keep_logs() {
-	mkdir -p "$BUILD/logs/smoke"
-	cp "$LAB_DP_LOG" "$BUILD/logs/smoke/$TEST.dataplane.log" 2>/dev/null || true
-	cp "$LAB_CONTROL_LOG" "$BUILD/logs/smoke/$TEST.control.log" 2>/dev/null || true
-	rrctl stats show >"$BUILD/logs/smoke/$TEST.stats" 2>/dev/null || true
+	local logs=$BUILD/logs/$SUITE
+	mkdir -p "$logs"
+	cp "$LAB_DP_LOG" "$logs/$TEST.dataplane.log" 2>/dev/null || true
+	cp "$LAB_CONTROL_LOG" "$logs/$TEST.control.log" 2>/dev/null || true
+	rrctl stats show >"$logs/$TEST.stats" 2>/dev/null || true
 	tail -n 15 "$LAB_DP_LOG" "$LAB_CONTROL_LOG" >&2 || true
 }
 
