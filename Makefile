@@ -46,11 +46,13 @@ UNIT_TESTS := counters endpoint log config rrctl ring region arp nd mld icmp ste
 UNIT_TESTS += eal memif side_doors learn parse flow_table flow_read rtp_stats relay rewrite command fragment_set fragmenter
 STRESS_TESTS := ring region flow
 FUZZ_TARGETS := rtpp stdio parse rtp dp_msg
-# Scripts: tests/golden/NAME, tests/packets/NAME.py, tests/smoke/NAME.sh, tests/crash/NAME.py.
+# Scripts: tests/golden/NAME, tests/packets/NAME.py, tests/smoke/NAME.sh, tests/sip/NAME.sh,
+# tests/crash/NAME.py.
 GOLDEN_TESTS := transcripts supervision
 PACKET_TESTS := relay fragments drops learning slow_path turns workers start_stop hostile_region
 SMOKE_TESTS := call_test families_test many_calls_test reinvite_test spoof_test ttl_test \
 	control_restart_test dataplane_restart_test second_instance_test tcp_controller_test stdio_controller_test
+SIP_TESTS := calls_test hold_test cancel_test unanswered_test ipv6_test
 CRASH_TESTS := model_test crash_points random_kills
 
 test_counters_OBJ := common/counters.o
@@ -186,8 +188,8 @@ PROGRAMS := $(BUILD)/rtprelay-dp $(BUILD)/rtprelayd $(BUILD)/rrctl
 # The same with crash points compiled in, for the crash tests only.
 CRASH_PROGRAMS := $(BUILD)/crash/rtprelay-dp $(BUILD)/crash/rtprelayd
 
-.PHONY: all help deps run check test smoke packets stress crash fuzz lint format debug clean unit \
-	golden crash-programs corpus check-build stress-build smoke-build crash-build fuzz-build lint-build
+.PHONY: all help deps run check test smoke sip packets stress crash fuzz lint format debug clean unit \
+	golden crash-programs corpus check-build stress-build smoke-build sip-build crash-build fuzz-build lint-build
 .DEFAULT_GOAL := all
 
 all: $(PROGRAMS)
@@ -313,6 +315,7 @@ packets: $(PROGRAMS) $(BUILD)/tests/layout_dump
 check-build: $(PROGRAMS) $(UNIT_BIN) $(if $(SANITIZE),,$(FUZZ_BIN))
 stress-build: $(STRESS_BIN)
 smoke-build: $(PROGRAMS)
+sip-build: $(PROGRAMS)
 crash-build: $(PROGRAMS) $(CRASH_PROGRAMS)
 fuzz-build: $(FUZZ_BIN)
 lint-build:
@@ -334,6 +337,10 @@ fuzz: $(FUZZ_BIN)
 #: make smoke      whole calls through both programs in network namespaces (root)
 smoke: $(PROGRAMS)
 	$(call run_each,smoke,$(SMOKE_TESTS),tests/smoke/$$t.sh)
+
+#: make sip        calls of a Kamailio and SIPp through both programs (root)
+sip: $(PROGRAMS)
+	$(call run_each,sip,$(SIP_TESTS),tests/sip/$$t.sh)
 
 #: make crash      kill either program at named points and at random (root)
 crash: $(PROGRAMS) $(CRASH_PROGRAMS)
