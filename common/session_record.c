@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: BSD-2-Clause
-// Reading the row of a session, with every length checked.
+// Reading rows of the store, with every length checked.
 #include "session_record.h"
 
 #include <errno.h>
+#include <string.h>
 
 #define N_BASES 4
 
@@ -10,6 +11,14 @@
 RR_STATIC_ASSERT(sizeof(struct rr_session_record) == 408, "layout");
 RR_STATIC_ASSERT(sizeof(struct rr_session_record_leg) == 176, "layout");
 RR_STATIC_ASSERT(sizeof(struct rr_session_record_retired) % 8 == 0, "what follows is aligned");
+
+int rr_store_meta_read(struct rr_store_meta *meta, const void *row, size_t size) {
+	if (size < offsetof(struct rr_store_meta, counters) || size > sizeof(*meta))
+		return -EPROTO;
+	memset(meta, 0, sizeof(*meta));
+	memcpy(meta, row, size);
+	return meta->layout == RR_STORE_LAYOUT ? 0 : -EPROTO;
+}
 
 int rr_session_record_view(struct rr_session_record_view *view, const void *record, size_t size) {
 	const struct rr_session_record *r = (const struct rr_session_record *)record;

@@ -27,7 +27,7 @@ RR_BEGIN_DECLS
 #define RR_STORE_N_DBS 4
 
 #define RR_STORE_LAYOUT 1
-#define RR_STORE_COUNTERS 64 // as control/stats.h counts them
+#define RR_STORE_COUNTERS 128 // as control/stats.h counts them; an older row may hold fewer
 
 struct rr_store_meta {
 	uint32_t layout; // RR_STORE_LAYOUT
@@ -46,6 +46,10 @@ struct rr_store_cookie {
 	uint32_t cookie_len;
 	uint32_t reply_len;
 };
+
+// Copy a meta row; counters that an earlier version did not know are zero. Returns 0, or -EPROTO
+// for another layout.
+int rr_store_meta_read(struct rr_store_meta *meta, const void *row, size_t size);
 
 // A timeout notice that waits for its delivery; target and tag follow.
 struct rr_store_notice {

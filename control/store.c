@@ -132,11 +132,9 @@ static int read_meta(struct store *st, const struct store_params *params) {
 	} else if (ret != 0) {
 		return error_of(ret);
 	} else {
-		if (row.mv_size != sizeof(st->meta))
-			return -EPROTO;
-		memcpy(&st->meta, row.mv_data, sizeof(st->meta));
-		if (st->meta.layout != RR_STORE_LAYOUT)
-			return -EPROTO;
+		ret = rr_store_meta_read(&st->meta, row.mv_data, row.mv_size);
+		if (ret < 0)
+			return ret;
 		st->same_boot =
 			memcmp(st->meta.boot_id, params->boot_id, sizeof(st->meta.boot_id)) == 0;
 		if (!st->same_boot)

@@ -132,12 +132,10 @@ static int read_meta(MDB_env *env, struct rr_store_meta *meta) {
 	rc = mdb_dbi_open(txn, RR_STORE_META, 0, &dbi);
 	if (rc == 0)
 		rc = mdb_get(txn, dbi, &key, &row);
-	if (rc == 0 && row.mv_size != sizeof(*meta))
+	if (rc == 0 && rr_store_meta_read(meta, row.mv_data, row.mv_size) < 0)
 		rc = MDB_INVALID;
-	if (rc == 0)
-		memcpy(meta, row.mv_data, sizeof(*meta));
 	mdb_txn_abort(txn);
-	return rc == 0 && meta->layout != RR_STORE_LAYOUT ? MDB_INVALID : rc;
+	return rc;
 }
 
 bool rrctl_try_meta(const struct rrctl *ctl, struct rr_store_meta *meta) {

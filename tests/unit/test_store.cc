@@ -316,6 +316,68 @@ TEST_F(StoreTest, DiskBlocksAreTakenAtStart) {
 	EXPECT_GE((uint64_t)st.st_blocks * 512, UINT64_C(1) << 20);
 }
 
+// Writes the meta row anew, of another length.
+static void resize_meta_row(const std::string &dir, size_t size) {
+	char name[] = RR_STORE_META;
+	std::vector<char> bytes(size);
+	MDB_val key = {sizeof(name) - 1, name};
+	MDB_val row = {0, nullptr};
+	MDB_env *env;
+	MDB_txn *txn;
+	MDB_dbi dbi;
+
+	ASSERT_EQ(mdb_env_create(&env), 0);
+	ASSERT_EQ(mdb_env_set_maxdbs(env, RR_STORE_N_DBS), 0);
+	ASSERT_EQ(mdb_env_open(env, dir.c_str(), 0, 0600), 0);
+	ASSERT_EQ(mdb_txn_begin(env, nullptr, 0, &txn), 0);
+	ASSERT_EQ(mdb_dbi_open(txn, name, 0, &dbi), 0);
+	ASSERT_EQ(mdb_get(txn, dbi, &key, &row), 0);
+	memcpy(bytes.data(), row.mv_data, std::min(size, row.mv_size));
+	row = {size, bytes.data()};
+	ASSERT_EQ(mdb_put(txn, dbi, &key, &row, 0), 0);
+	ASSERT_EQ(mdb_txn_commit(txn), 0);
+	mdb_env_close(env);
+}
+
+TEST_F(StoreTest, CountersThatAnEarlierVersionDidNotKnowAreZero) {
+	store_meta(store)->counters[63] = 5;
+	store_meta(store)->counters[64] = 6;
+	ASSERT_EQ(store_begin(store), 0);
+	ASSERT_EQ(store_commit(store, 2000), 0);
+	store_close(store);
+	store = nullptr;
+	resize_meta_row(dir, offsetof(struct rr_store_meta, counters) + 64 * sizeof(uint64_t));
+	ASSERT_EQ(store_open(&store, &params), 0);
+	EXPECT_EQ(store_meta(store)->counters[63], 5U);
+	EXPECT_EQ(store_meta(store)->counters[64], 0U);
+}
+
+TEST_F(StoreTest, CountersThatARowLacksAreZeroWhateverStoodThere) {
+	struct rr_store_meta row = {}, meta;
+
+	row.layout = RR_STORE_LAYOUT;
+	row.counters[0] = 5;
+	memset(&meta, 0xff, sizeof(meta));
+	ASSERT_EQ(rr_store_meta_read(
+			  &meta, &row, offsetof(struct rr_store_meta, counters) + sizeof(uint64_t)),
+		0);
+	EXPECT_EQ(meta.counters[0], 5U);
+	EXPECT_EQ(meta.counters[1], 0U);
+}
+
+TEST_F(StoreTest, MetaRowOfNoPossibleLengthIsRefused) {
+	const size_t head = offsetof(struct rr_store_meta, counters);
+
+	for (size_t size : {head - 1, sizeof(struct rr_store_meta) + 8}) {
+		store_close(store);
+		store = nullptr;
+		resize_meta_row(dir, size);
+		EXPECT_EQ(store_open(&store, &params), -EPROTO) << size;
+		resize_meta_row(dir, sizeof(struct rr_store_meta));
+		ASSERT_EQ(store_open(&store, &params), 0) << size;
+	}
+}
+
 TEST_F(StoreTest, AnotherLayoutIsRefused) {
 	store_meta(store)->layout = RR_STORE_LAYOUT + 1;
 	ASSERT_EQ(store_begin(store), 0);
