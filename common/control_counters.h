@@ -79,6 +79,7 @@ enum rr_control_counter_kind {
 	X(ports_resting, RR_CONTROL_OWN, "port pairs resting now") \
 	X(ports_taken, RR_CONTROL_OWN, "port pairs in use now") \
 	X(connections_displaced, RR_CONTROL_OWN, \
-		"stream connections closed in favour of a client that had fewer")
+		"stream connections closed in favour of a client that had fewer") \
+	X(notices_not_permitted, RR_CONTROL_OWN, "notice targets named that `notify` does not permit")
 
 RR_END_DECLS

@@ -51,10 +51,10 @@ struct rr_store_cookie {
 // for another layout.
 int rr_store_meta_read(struct rr_store_meta *meta, const void *row, size_t size);
 
-// A timeout notice that waits for its delivery; target and tag follow.
+// A timeout notice that waits for its delivery; target, its wildcard resolved, and tag follow.
 struct rr_store_notice {
 	uint64_t created_unix_ms;
-	uint32_t controller; // IPv4 address for the wildcard target, network order
+	uint32_t local_be; // IPv4 address that its connection leaves from; 0 = any
 	uint16_t socket_len;
 	uint16_t tag_len;
 };
@@ -133,7 +133,7 @@ struct rr_session_record {
 	uint64_t id;
 	uint64_t created_ns;
 	uint64_t created_unix_ms;
-	uint32_t notify_addr;
+	uint32_t notify_local_be; // as in struct rr_store_notice
 	uint16_t owner_port;
 	uint8_t n_retired;
 	uint8_t n_bases; // 0, or 4: leg 0 RTP, RTCP, leg 1 RTP, RTCP

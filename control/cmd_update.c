@@ -1,23 +1,24 @@
 // SPDX-License-Identifier: BSD-2-Clause
 // U: make a session or change one; protocol reference 5.2.
-#include <string.h>
-
 #include "command.h"
+#include "notice_target.h"
 #include "session_match.h"
 #include "session_media.h"
 
-// The target of the last U stands; one without arguments takes it away.
+// The target of the last U stands; one without arguments takes it away, and so does one that names
+// what is not permitted.
 static enum rtpp_error set_notify(struct exec *x, struct session *s) {
 	const struct rtpp_cmd *cmd = x->cmd;
-	struct slice socket = {.p = "", .len = 0};
-	struct slice tag = {.p = "", .len = 0};
+	struct notice_ends ends = {x->job->controller, x->job->origin.local};
+	struct notice_target target = {.len = 0};
+	struct slice socket, tag;
 
-	if (cmd->notify_socket.p) {
-		socket = cmd->notify_socket;
-		tag = (struct slice){.p = cmd->notify_tag, .len = cmd->notify_tag_len};
-	}
-	if (x->job->controller.family == RR_FAMILY_IPV4)
-		memcpy(&s->notify_addr, x->job->controller.addr, sizeof(s->notify_addr));
+	if (cmd->notify_socket.p &&
+		notice_target_resolve(&target, x->ctl->cfg, cmd->notify_socket, &ends) < 0)
+		stats_add(&x->ctl->stats, STATS_notices_not_permitted, 1);
+	socket = (struct slice){.p = target.text, .len = target.len};
+	tag = (struct slice){.p = cmd->notify_tag, .len = target.len > 0 ? cmd->notify_tag_len : 0};
+	s->notify_local_be = target.local_be;
 	if (session_set_text(s, SESSION_NOTIFY_SOCKET, socket) < 0 ||
 		session_set_text(s, SESSION_NOTIFY_TAG, tag) < 0)
 		return RTPP_E_NO_MEMORY;

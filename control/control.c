@@ -78,7 +78,7 @@ static void end_overdue_waits(struct control *ctl) {
 static int put_notice(struct control *ctl, const struct session *s) {
 	struct rr_store_notice notice = {
 		.created_unix_ms = (uint64_t)time(NULL) * 1000,
-		.controller = s->notify_addr,
+		.local_be = s->notify_local_be,
 	};
 
 	return store_put_notice(ctl->store, &notice, session_text(s, SESSION_NOTIFY_SOCKET),

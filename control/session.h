@@ -38,7 +38,7 @@ struct session_change;
 
 enum session_text {
 	SESSION_FROM_TAG,
-	SESSION_NOTIFY_SOCKET,
+	SESSION_NOTIFY_SOCKET, // as notice_target.h writes it; none for one that is not permitted
 	SESSION_NOTIFY_TAG,
 	SESSION_CODECS_CALLEE, // by leg
 	SESSION_CODECS_CALLER,
@@ -121,8 +121,7 @@ struct session {
 	uint64_t created_unix_ms; // for people
 	struct session_leg leg[SESSION_N_LEGS];
 	uint64_t due_tick; // expiry.c: when to look next
-	uint32_t notify_addr; // reserved for the wildcard target: the controller's IPv4, network
-			      // order
+	uint32_t notify_local_be; // IPv4 address that the notice leaves from; 0 = any
 	uint16_t owner_port; // of leg 0 when the session was made: names the owner of all its flows
 	uint8_t state; // enum session_state
 	bool strong;

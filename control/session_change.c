@@ -12,7 +12,7 @@
 static void view_take(struct session_view *view, const struct session *s) {
 	*view = (struct session_view){
 		.texts = session_texts_ref(s->texts),
-		.notify_addr = s->notify_addr,
+		.notify_local_be = s->notify_local_be,
 		.strong = s->strong,
 		.was_complete = s->was_complete,
 	};
@@ -156,7 +156,7 @@ static void put_back(struct control *ctl, struct session *s, const struct sessio
 		restore_leg(s, i, &before->leg[i], &after->leg[i]);
 	if (before->texts != after->texts)
 		restore_texts(s, before, after);
-	PUT_BACK(s, before, after, notify_addr);
+	PUT_BACK(s, before, after, notify_local_be);
 	PUT_BACK(s, before, after, strong);
 	if (before->was_complete == after->was_complete)
 		return;

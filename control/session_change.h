@@ -33,7 +33,7 @@ enum session_change_state {
 struct session_view {
 	struct session_leg leg[SESSION_N_LEGS]; // base is not looked at
 	struct session_texts *texts; // a reference of its own
-	uint32_t notify_addr;
+	uint32_t notify_local_be;
 	bool strong;
 	bool was_complete;
 };

@@ -135,7 +135,7 @@ void session_store_write(const struct rr_config *cfg, const struct session *s, v
 		.id = s->id,
 		.created_ns = s->created_ns,
 		.created_unix_ms = s->created_unix_ms,
-		.notify_addr = s->notify_addr,
+		.notify_local_be = s->notify_local_be,
 		.owner_port = s->owner_port,
 		.n_retired = (uint8_t)n_retired(s),
 		.n_bases = N_BASES,
@@ -328,7 +328,7 @@ int session_store_load(struct control *ctl, const void *record, size_t size) {
 	s->id = fixed->id;
 	s->created_ns = load_time(ctl, fixed->created_ns);
 	s->created_unix_ms = fixed->created_unix_ms;
-	s->notify_addr = fixed->notify_addr;
+	s->notify_local_be = fixed->notify_local_be;
 	s->owner_port = fixed->owner_port;
 	s->strong = fixed->flags & RR_RECORD_STRONG;
 	s->was_complete = fixed->flags & RR_RECORD_WAS_COMPLETE;
