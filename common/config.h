@@ -19,7 +19,7 @@ RR_BEGIN_DECLS
 #define RR_MAX_EAL_ARGS 64
 #define RR_MAX_NEIGHBOURS 64 // static ones, per realm and family
 #define RR_MAX_SOCKETS 32
-#define RR_MAX_NOTIFY 64
+#define RR_MAX_NOTIFY 66 // as rtpproxy: 64, and two wildcards
 #define RR_NAME_LEN 64
 #define RR_PATH_LEN 256
 
@@ -140,6 +140,7 @@ struct rr_config {
 	uint32_t socket_mode; // permissions of UNIX sockets
 	uint32_t n_notify;
 	char notify[RR_MAX_NOTIFY][RR_PATH_LEN]; // rtpproxy -n
+	uint32_t notify_retry_s; // how long a notice is tried again; 0 = as rtpproxy, once
 	char store_dir[RR_PATH_LEN]; // LMDB environment
 	uint32_t store_mb; // LMDB map size
 	uint32_t max_sessions;

@@ -231,8 +231,12 @@ static const struct rr_option control_rows[] = {
 	{"socket_mode", &rr_type_mode, FIELD(rr_config, socket_mode), .fallback = "\"0660\"",
 		.max = 0777, .help = "permissions of UNIX sockets, octal"},
 	{"notify", &rr_type_targets, LIST(rr_config, notify, n_notify), .fallback = "[ ]",
-		.help = "permitted targets of timeout notices, which are kept but not delivered "
-			"yet: unix:PATH, tcp:HOST:PORT, tcp:%%CC_SELF%%:PORT"},
+		.help = "permitted targets of timeout notices: unix:PATH, tcp:HOST:PORT, "
+			"tcp:%%CC_SELF%%:PORT"},
+	{"notify_retry_s", &rr_type_uint, FIELD(rr_config, notify_retry_s), .fallback = "0",
+		.max = 86400, .unit = "s",
+		.help = "a notice that nobody takes is tried again for so long; 0: it is lost, as "
+			"with rtpproxy"},
 	{"store_dir", &rr_type_path, FIELD(rr_config, store_dir),
 		.fallback = "\"/var/lib/rtprelay\"", .min = 1, .max = 200,
 		.help = "folder of the session store"},

@@ -80,6 +80,11 @@ enum rr_control_counter_kind {
 	X(ports_taken, RR_CONTROL_OWN, "port pairs in use now") \
 	X(connections_displaced, RR_CONTROL_OWN, \
 		"stream connections closed in favour of a client that had fewer") \
-	X(notices_not_permitted, RR_CONTROL_OWN, "notice targets named that `notify` does not permit")
+	X(notices_sent, RR_CONTROL_OWN, "timeout notices handed to their target") \
+	X(notices_unreachable, RR_CONTROL_OWN, "notices given up, nobody took the connection") \
+	X(notices_broken, RR_CONTROL_OWN, "notices given up, too many connections broke off") \
+	X(notices_dropped, RR_CONTROL_OWN, "notices given up, too many waited") \
+	X(notices_not_permitted, RR_CONTROL_OWN, "notice targets that `notify` does not permit") \
+	X(notices_waiting, RR_CONTROL_OWN, "notices on their way now")
 
 RR_END_DECLS

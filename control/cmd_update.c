@@ -15,7 +15,7 @@ static enum rtpp_error set_notify(struct exec *x, struct session *s) {
 
 	if (cmd->notify_socket.p &&
 		notice_target_resolve(&target, x->ctl->cfg, cmd->notify_socket, &ends) < 0)
-		stats_add(&x->ctl->stats, STATS_notices_not_permitted, 1);
+		x->ctl->outbox.stats.n_not_permitted++;
 	socket = (struct slice){.p = target.text, .len = target.len};
 	tag = (struct slice){.p = cmd->notify_tag, .len = target.len > 0 ? cmd->notify_tag_len : 0};
 	s->notify_local_be = target.local_be;

@@ -75,16 +75,6 @@ static void end_overdue_waits(struct control *ctl) {
 // ---- commit
 // --------------------------------------------------------------------------------------
 
-static int put_notice(struct control *ctl, const struct session *s) {
-	struct rr_store_notice notice = {
-		.created_unix_ms = (uint64_t)time(NULL) * 1000,
-		.local_be = s->notify_local_be,
-	};
-
-	return store_put_notice(ctl->store, &notice, session_text(s, SESSION_NOTIFY_SOCKET),
-		session_text(s, SESSION_NOTIFY_TAG));
-}
-
 static int put_session(struct control *ctl, const struct session *s) {
 	void *room;
 	int ret;
@@ -109,11 +99,8 @@ static void touch_some(struct control *ctl) {
 static int put_sessions(struct control *ctl) {
 	int ret = 0;
 
-	for (struct session *s = ctl->dirty; ret == 0 && s; s = s->links.next_dirty) {
+	for (struct session *s = ctl->dirty; ret == 0 && s; s = s->links.next_dirty)
 		ret = put_session(ctl, s);
-		if (ret == 0 && s->notice_due)
-			ret = put_notice(ctl, s);
-	}
 	return ret;
 }
 
@@ -156,6 +143,8 @@ static int write_all(struct control *ctl) {
 	ret = put_sessions(ctl);
 	if (ret == 0)
 		ret = put_cookies(ctl);
+	if (ret == 0)
+		ret = outbox_write(&ctl->outbox, ctl->store);
 	if (ret < 0) {
 		store_abort(ctl->store);
 		return ret;
@@ -172,11 +161,11 @@ static void clean_all(struct control *ctl) {
 		struct session *next = s->links.next_dirty;
 
 		s->dirty = false;
-		s->notice_due = false;
 		if (s->state == SESSION_GONE)
 			session_free(ctl, s);
 		s = next;
 	}
+	outbox_written(&ctl->outbox);
 }
 
 static void undo_turn(struct control *ctl) {
@@ -252,7 +241,7 @@ static void end_overdue_holds(struct control *ctl) {
 static void commit(struct control *ctl) {
 	int ret;
 
-	if (!ctl->commit_wanted)
+	if (!ctl->commit_wanted && !outbox_changed(&ctl->outbox))
 		return;
 	rr_crash_point(RR_CRASH_commit_before);
 	ctl->commit_wanted = false;
@@ -283,6 +272,10 @@ static void send_or_wait(struct control *ctl) {
 		job->deadline_ns = wait_end_ns(ctl);
 		job_list_append(&ctl->waiting, job);
 	}
+}
+
+struct outbox_time control_time(const struct control *ctl) {
+	return (struct outbox_time){.now_ns = ctl->now_ns, .unix_ms = (uint64_t)time(NULL) * 1000};
 }
 
 // ---- the turn
@@ -511,6 +504,7 @@ static int load_cookie(void *arg, struct slice cookie, struct slice reply, uint6
 }
 
 static int load_all(struct control *ctl) {
+	struct outbox_time time = control_time(ctl);
 	struct lost_rows lost = {.ctl = ctl};
 	int ret = store_each_session(ctl->store, load_session, &lost);
 
@@ -522,8 +516,12 @@ static int load_all(struct control *ctl) {
 	if (ret == -EPROTO)
 		say_unusable(ctl, ret);
 	if (ret == 0)
-		rr_info("control", "store loaded sessions=%zu epoch=%u",
-			session_index_count(&ctl->index), store_meta(ctl->store)->epoch);
+		ret = outbox_load(&ctl->outbox, ctl->store, &time);
+	if (ret == 0)
+		rr_info("control", "store loaded sessions=%zu notices=%llu epoch=%u",
+			session_index_count(&ctl->index),
+			(unsigned long long)ctl->outbox.stats.n_waiting,
+			store_meta(ctl->store)->epoch);
 	return ret;
 }
 
@@ -553,6 +551,7 @@ int control_open_at(struct control *ctl, const struct rr_config *cfg, struct ret
 	*ctl = (struct control){.cfg = cfg, .retrans = retrans, .now_ns = now_ns};
 	rtpp_env_init(&ctl->env, cfg, ctl->labels);
 	expiry_init(&ctl->expiry, ctl->now_ns);
+	outbox_init(&ctl->outbox, cfg);
 	ret = open_all(ctl);
 	if (ret < 0) {
 		rr_err("control", "cannot start: %s", strerror(-ret));
@@ -595,6 +594,7 @@ void control_close(struct control *ctl) {
 		next = session_index_next(s);
 		session_free(ctl, s);
 	}
+	outbox_fini(&ctl->outbox);
 	dp_client_free(ctl->dp);
 	store_close(ctl->store);
 	port_alloc_free(ctl->ports);

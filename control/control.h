@@ -14,6 +14,7 @@
 #include "dp_client.h"
 #include "expiry.h"
 #include "job_list.h"
+#include "outbox.h"
 #include "realm_select.h"
 #include "resync.h"
 #include "rtpp_parse.h"
@@ -45,6 +46,7 @@ struct control {
 	bool refused; // the last commit failed
 	struct stats stats;
 	struct expiry expiry;
+	struct outbox outbox;
 	struct resync resync;
 	uint32_t spread; // where in a pool the next pair is looked for
 
@@ -78,6 +80,9 @@ void control_turn_commit(struct control *ctl);
 // Take acknowledgements and events, end waits that are over, go on with a resync, expire sessions
 // once a second.
 void control_poll(struct control *ctl, uint64_t now_ns);
+
+// This turn's time.
+struct outbox_time control_time(const struct control *ctl);
 
 // True while an acknowledgement is outstanding: poll again within tens of microseconds.
 bool control_waiting(const struct control *ctl);

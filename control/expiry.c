@@ -135,8 +135,13 @@ void expiry_arm(struct control *ctl, struct session *s) {
 // -------------------------------------------------------------------------------
 
 static void expire(struct control *ctl, struct session *s) {
+	struct slice target = session_text(s, SESSION_NOTIFY_SOCKET);
+	struct outbox_time time = control_time(ctl);
+
 	stats_add(&ctl->stats, STATS_nsess_timeout, 1);
-	s->notice_due = session_text(s, SESSION_NOTIFY_SOCKET).len > 0;
+	if (target.len > 0)
+		outbox_add(&ctl->outbox, target, s->notify_local_be,
+			session_text(s, SESSION_NOTIFY_TAG), &time);
 	session_end(ctl, s, NULL);
 }
 

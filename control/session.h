@@ -127,7 +127,6 @@ struct session {
 	bool strong;
 	bool was_complete; // both legs had ports
 	bool dirty;
-	bool notice_due; // its timeout notice goes into the store with the next commit
 };
 
 // A leg as a command selects it, and how it was found.

@@ -88,9 +88,19 @@ static void collect_ports(struct stats *st, const struct port_alloc *ports) {
 	count_on(st, STATS_ports_refused, sum.n_refused);
 }
 
+static void collect_outbox(struct stats *st, const struct outbox_stats *o) {
+	count_on(st, STATS_notices_sent, o->n_sent);
+	count_on(st, STATS_notices_unreachable, o->n_unreachable);
+	count_on(st, STATS_notices_broken, o->n_broken);
+	count_on(st, STATS_notices_dropped, o->n_dropped);
+	count_on(st, STATS_notices_not_permitted, o->n_not_permitted);
+	st->counter[STATS_notices_waiting] = o->n_waiting;
+}
+
 void stats_collect(struct control *ctl) {
 	collect_dp_client(&ctl->stats, ctl->dp);
 	collect_ports(&ctl->stats, ctl->ports);
+	collect_outbox(&ctl->stats, &ctl->outbox.stats);
 	if (ctl->retrans)
 		collect_retrans(&ctl->stats, ctl->retrans);
 	if (ctl->listener_stats)

@@ -40,7 +40,6 @@ struct store {
 	bool is_open; // since store_open went well
 	uint64_t rebase_ns;
 	bool same_boot;
-	uint64_t max_notices;
 	uint64_t map_pages;
 	uint64_t used_pages; // by rows, as of the last commit
 	uint32_t n_cookies_put; // in this transaction
@@ -187,9 +186,6 @@ int store_open(struct store **out, const struct store_params *params) {
 	mdb_env_info(st->env, &info);
 	mdb_env_stat(st->env, &stat);
 	st->map_pages = info.me_mapsize / stat.ms_psize;
-	st->max_notices = (uint64_t)params->map_mb * STORE_MAX_NOTICES_PER_MB;
-	if (st->max_notices > STORE_MAX_NOTICES)
-		st->max_notices = STORE_MAX_NOTICES;
 	ret = open_content(st, params);
 	if (ret < 0) {
 		store_close(st);
@@ -431,38 +427,8 @@ int store_put_cookie(struct store *st, uint64_t *row, struct slice cookie, struc
 	return 0;
 }
 
-static int delete_first(struct store *st, enum db db) {
-	MDB_cursor *cursor;
-	MDB_val key, row;
-	int ret = error_of(mdb_cursor_open(st->txn, st->db[db], &cursor));
-
-	if (ret < 0)
-		return ret;
-	ret = error_of(mdb_cursor_get(cursor, &key, &row, MDB_FIRST));
-	if (ret == 0)
-		ret = error_of(mdb_cursor_del(cursor, 0));
-	mdb_cursor_close(cursor);
-	return ret;
-}
-
-// Room for one more. Two go at a time, so that a map that was made smaller loses what is too much.
-static int trim_outbox(struct store *st) {
-	int ret = 0;
-
-	for (int i = 0; ret == 0 && i < 2; i++) {
-		MDB_stat stat;
-
-		ret = error_of(mdb_stat(st->txn, st->db[DB_OUTBOX], &stat));
-		if (ret == 0 && stat.ms_entries < st->max_notices)
-			break;
-		if (ret == 0)
-			ret = delete_first(st, DB_OUTBOX);
-	}
-	return ret;
-}
-
 int store_put_notice(struct store *st, const struct rr_store_notice *notice, struct slice socket,
-	struct slice tag) {
+	struct slice tag, uint64_t *id) {
 	struct rr_store_notice head = *notice;
 	void *room;
 	char *p;
@@ -470,18 +436,19 @@ int store_put_notice(struct store *st, const struct rr_store_notice *notice, str
 
 	head.socket_len = (uint16_t)socket.len;
 	head.tag_len = (uint16_t)tag.len;
-	ret = trim_outbox(st);
-	if (ret < 0)
-		return ret;
 	ret = reserve(st, DB_OUTBOX, st->meta.next_notice, sizeof(head) + socket.len + tag.len,
 		MDB_APPEND, &room);
 	if (ret < 0)
 		return ret;
-	st->meta.next_notice++;
+	*id = st->meta.next_notice++;
 	p = append((char *)room, &head, sizeof(head));
 	p = append(p, socket.p, socket.len);
 	append(p, tag.p, tag.len);
 	return 0;
+}
+
+int store_delete_notice(struct store *st, uint64_t id) {
+	return delete_row(st, DB_OUTBOX, id);
 }
 
 int store_purge_cookies(struct store *st, uint64_t oldest_ns) {

@@ -23,11 +23,6 @@ RR_BEGIN_DECLS
 
 struct store;
 
-// Undelivered notices that are kept; beyond both numbers the oldest goes. One takes about a
-// kilobyte at most, so they never fill the map and keep new calls out.
-#define STORE_MAX_NOTICES 65536
-#define STORE_MAX_NOTICES_PER_MB 64
-
 struct store_params {
 	const char *dir; // made when missing
 	uint32_t map_mb;
@@ -66,8 +61,10 @@ int store_delete_session(struct store *store, uint64_t id);
 // *row: 0, or the row that an earlier put named, to be written over; names the row afterwards.
 int store_put_cookie(struct store *store, uint64_t *row, struct slice cookie, struct slice reply,
 	uint64_t received_ns);
+// *id: its row.
 int store_put_notice(struct store *store, const struct rr_store_notice *notice, struct slice socket,
-	struct slice tag);
+	struct slice tag, uint64_t *id);
+int store_delete_notice(struct store *store, uint64_t id);
 // Drop the oldest cookies received before `oldest_ns`, somewhat more than this transaction put in.
 int store_purge_cookies(struct store *store, uint64_t oldest_ns);
 int store_commit(struct store *store, uint64_t now_ns);

@@ -784,7 +784,7 @@ TEST(Config, MoreEntriesThanThereIsRoomForAreRefused) {
 	EXPECT_EQ(load(changed("1, 2", cores)).err,
 		"FILE:1: dataplane.cores has 33 entries, expected 1..32\n");
 	EXPECT_EQ(load(changed("control = {", "control = { notify = [ " + targets + " ];")).err,
-		"FILE:17: control.notify has 65 entries, expected 0..64\n");
+		"FILE:17: control.notify has 67 entries, expected 0..66\n");
 }
 
 // ---- the printed form
@@ -812,7 +812,8 @@ media = { port_min = 2; port_max = 65535; sequential_ports = true; port_rest_ms 
 	learning = "compat"; safe_learn_ms = 11; safe_learn_packets = 12; safe_silence_ms = 13;
 	tos = 0; hop_limit = 255; asymmetric = true; bridge_symmetric = true; };
 control = { sockets = [ "cunix:/tmp/c", "udp6:*:9" ]; socket_mode = "0600";
-	notify = [ "tcp:127.0.0.1:5" ]; store_dir = "/tmp/store"; store_mb = 17;
+	notify = [ "tcp:127.0.0.1:5" ]; notify_retry_s = 22;
+	store_dir = "/tmp/store"; store_mb = 17;
 	max_sessions = 18; ack_timeout_ms = 19; media_ttl_s = 20; setup_ttl_s = 21;
 	independent_ttl = true; };
 )";

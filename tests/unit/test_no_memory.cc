@@ -172,6 +172,32 @@ TEST_F(NoMemoryTest, EveryCommandSucceedsOrLeavesThingsAsTheyWere) {
 }
 
 // The first call makes the tables of the index, and some of those that follow make them larger.
+class NoMemoryForNoticesTest : public NoMemoryTest {
+      protected:
+	NoMemoryForNoticesTest() {
+		settings.control += " media_ttl_s = 1;";
+	}
+};
+
+TEST_F(NoMemoryForNoticesTest, SessionEndsAndTheNoticeIsCounted) {
+	const struct outbox_stats *stats = &ctl.outbox.stats;
+
+	// Target and notice fail in turn, then there is memory.
+	for (int n = 0; n < 3; n++) {
+		command("U c 198.18.0.50 4000 ft tcp:127.0.0.1:9 tag");
+		now += 2 * SECOND;
+		dp.serve(now);
+		ctl.now_ns = now;
+		n_left = n;
+		expiry_run(&ctl);
+		n_left = -1;
+		settle();
+		EXPECT_EQ(session("c"), nullptr) << n;
+		EXPECT_EQ(stats->n_dropped, (uint64_t)std::min(n + 1, 2)) << n;
+	}
+	EXPECT_EQ(stats->n_waiting, 1U);
+}
+
 class NoMemoryForTheIndexTest : public NoMemoryTest {
       protected:
 	NoMemoryForTheIndexTest() {

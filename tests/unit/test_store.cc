@@ -238,51 +238,32 @@ TEST_F(StoreTest, ReplyThatChangedReplacesTheFirst) {
 	EXPECT_EQ(cookies(), (std::vector<std::string>{"a=E72\n@1", "b=reply\n@2"}));
 }
 
-class NoticeTest : public StoreTest {
-      protected:
-	static int collect_notice(void *arg, uint64_t id, const struct rr_store_notice *, size_t) {
-		((std::vector<uint64_t> *)arg)->push_back(id);
+TEST_F(StoreTest, NoticesComeBackUntilTheyAreDeleted) {
+	struct rr_store_notice notice = {};
+	std::vector<std::string> rows;
+	uint64_t id[3];
+	auto collect = [](void *arg, uint64_t number, const struct rr_store_notice *head, size_t) {
+		((std::vector<std::string> *)arg)
+			->push_back(std::to_string(number) + ":" +
+				    std::string((const char *)(head + 1),
+					    (size_t)head->socket_len + head->tag_len));
 		return 0;
-	}
-	std::vector<uint64_t> notices() {
-		std::vector<uint64_t> ids;
+	};
 
-		EXPECT_EQ(store_each_notice(store, collect_notice, &ids), 0);
-		return ids;
-	}
-	void put_notices(unsigned int n) {
-		struct rr_store_notice notice = {};
-		std::string tag(RTPP_NOTIFY_TAG_MAX, 't');
-
-		for (unsigned int i = 0; i < n; i++) {
-			ASSERT_EQ(store_begin(store), 0);
-			ASSERT_EQ(
-				store_put_notice(store, &notice, slice_of("s"), slice_of(tag)), 0);
-			ASSERT_EQ(store_commit(store, 2000), 0);
-		}
-	}
-};
-
-TEST_F(NoticeTest, OldOnesMakeRoom) {
-	put_notices(STORE_MAX_NOTICES_PER_MB + 3);
-	EXPECT_EQ(notices().size(), (size_t)STORE_MAX_NOTICES_PER_MB);
-	EXPECT_EQ(notices().front(), 3U);
-	EXPECT_EQ(notices().back(), STORE_MAX_NOTICES_PER_MB + 2U);
-	put_notices(1000);
-	EXPECT_EQ(notices().size(), (size_t)STORE_MAX_NOTICES_PER_MB);
-	EXPECT_TRUE(store_has_room(store));
-}
-
-TEST_F(NoticeTest, SmallerMapLosesThemStepByStep) {
-	store_close(store);
-	store = nullptr;
-	params.map_mb = 2;
-	ASSERT_EQ(store_open(&store, &params), 0);
-	put_notices(2 * STORE_MAX_NOTICES_PER_MB);
-	params.map_mb = 1;
+	ASSERT_EQ(store_begin(store), 0);
+	for (unsigned int i = 0; i < 3; i++)
+		ASSERT_EQ(store_put_notice(store, &notice, slice_of("s"),
+				  slice_of(std::to_string(i)), &id[i]),
+			0);
+	ASSERT_EQ(store_commit(store, 2000), 0);
 	reopen();
-	put_notices(STORE_MAX_NOTICES_PER_MB);
-	EXPECT_EQ(notices().size(), (size_t)STORE_MAX_NOTICES_PER_MB);
+	ASSERT_EQ(store_begin(store), 0);
+	ASSERT_EQ(store_delete_notice(store, id[1]), 0);
+	ASSERT_EQ(store_delete_notice(store, id[1]), 0);
+	ASSERT_EQ(store_put_notice(store, &notice, slice_of("s"), slice_of("3"), &id[1]), 0);
+	ASSERT_EQ(store_commit(store, 2000), 0);
+	ASSERT_EQ(store_each_notice(store, collect, &rows), 0);
+	EXPECT_EQ(rows, (std::vector<std::string>{"0:s0", "2:s2", "3:s3"}));
 }
 
 TEST_F(StoreTest, FullMapIsAnErrorThatLosesNothing) {
