@@ -37,7 +37,7 @@ CONTROL_SRC := main.c supervisor.c passed_sockets.c command_socket.c privdrop.c 
 	session_match.c session_change.c session_flow.c session_media.c session_store.c realm_select.c \
 	cmd_update.c cmd_lookup.c cmd_delete.c cmd_query.c cmd_info.c cmd_stats.c cmd_media.c \
 	subcommand.c dp_client.c dp_lane.c dp_region.c dp_request.c store.c store_boot.c folder.c resync.c expiry.c stats.c
-CONTROL_SRC += notice_target.c outbox.c
+CONTROL_SRC += notice_target.c outbox.c notifier.c
 
 RRCTL_SRC := rrctl.c rrctl_out.c rrctl_region.c rrctl_store.c rrctl_status.c rrctl_port.c \
 	rrctl_stats.c rrctl_flow.c rrctl_session.c rrctl_config.c
@@ -45,12 +45,12 @@ RRCTL_SRC := rrctl.c rrctl_out.c rrctl_region.c rrctl_store.c rrctl_status.c rrc
 # Unit tests: a name here is tests/unit/test_NAME.cc; test_NAME_OBJ names what it links.
 UNIT_TESTS := counters endpoint log config rrctl ring region arp nd mld icmp steering neighbour rtpp_lex rtpp_parse rtpp_reply port_alloc retrans command_socket listener stdio_bridge session session_change no_memory commands turn realm_select store expiry resync dp_client
 UNIT_TESTS += eal memif side_doors learn parse flow_table flow_read rtp_stats relay rewrite command fragment_set fragmenter
-UNIT_TESTS += notice_target outbox
+UNIT_TESTS += notice_target outbox notifier
 STRESS_TESTS := ring region flow
 FUZZ_TARGETS := rtpp stdio parse rtp dp_msg
 # Scripts: tests/golden/NAME, tests/packets/NAME.py, tests/smoke/NAME.sh, tests/sip/NAME.sh,
 # tests/crash/NAME.py.
-GOLDEN_TESTS := transcripts supervision
+GOLDEN_TESTS := transcripts supervision notices
 PACKET_TESTS := relay fragments drops learning slow_path turns workers start_stop hostile_region
 SMOKE_TESTS := call_test families_test many_calls_test reinvite_test spoof_test ttl_test \
 	control_restart_test dataplane_restart_test second_instance_test tcp_controller_test stdio_controller_test
@@ -103,7 +103,7 @@ test_stdio_bridge_OBJ := control/stdio_bridge.o common/log.o
 CORE_OBJ = $(CONFIG_OBJ) $(addprefix common/,shm_region.o counters.o ring.o flow_totals.o \
 	session_record.o) $(patsubst %.c,control/%.o,$(filter-out main.c supervisor.c \
 	passed_sockets.c command_socket.c privdrop.c loop.c listener.c datagram_socket.c \
-	stream_conn.c stdio_bridge.c,$(CONTROL_SRC)))
+	stream_conn.c stdio_bridge.c notifier.c,$(CONTROL_SRC)))
 CORE_LIBS = $(COMMON_LIBS) -llmdb
 test_session_OBJ = $(CORE_OBJ)
 test_session_LIBS = $(CORE_LIBS)
@@ -150,6 +150,8 @@ test_notice_target_OBJ = control/notice_target.o $(CONFIG_OBJ)
 test_notice_target_LIBS = $(COMMON_LIBS)
 test_outbox_OBJ = $(CORE_OBJ)
 test_outbox_LIBS = $(CORE_LIBS)
+test_notifier_OBJ = $(CORE_OBJ) control/notifier.o
+test_notifier_LIBS = $(CORE_LIBS) -levent_core
 stress_ring_OBJ := common/ring.o
 stress_region_OBJ := common/shm_region.o common/counters.o
 stress_flow_OBJ = $(LEARNING_OBJ) dpdk_app/relay.o common/ring.o common/shm_region.o \

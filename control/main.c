@@ -13,10 +13,14 @@
 #include "listener.h"
 #include "log.h"
 #include "loop.h"
+#include "notifier.h"
 #include "passed_sockets.h"
 #include "retrans.h"
 #include "shm_region.h"
 #include "supervisor.h"
+
+#define LOOK_MS 100 // for the end of a drain
+#define LAST_NOTICES_LOOKS 20
 
 enum mode {
 	MODE_SUPERVISOR,
@@ -33,6 +37,8 @@ struct worker {
 	struct retrans *retrans;
 	struct listener_set *listeners;
 	struct control control;
+	struct notifier *notifier;
+	unsigned int n_last_looks; // at the notices of a drain
 };
 
 // Both are held until the process ends.
@@ -126,6 +132,20 @@ static void fini_control(struct worker *w) {
 	control_close(&w->control);
 }
 
+static int init_notifier(struct worker *w) {
+	struct notifier_params params = {
+		.base = loop_base(w->loop),
+		.outbox = &w->control.outbox,
+		.patience_ms = NOTIFIER_PATIENCE_MS,
+	};
+
+	return notifier_new(&w->notifier, &params);
+}
+
+static void fini_notifier(struct worker *w) {
+	notifier_free(w->notifier);
+}
+
 static int init_service(struct worker *w) {
 	for (uint32_t i = 0; i < w->n_sockets; i++) {
 		int rc = listener_add(w->listeners, &w->socket[i]);
@@ -154,11 +174,14 @@ static void on_drain(void *arg) {
 	w->control.draining = true;
 }
 
-// Slow shutdown is over once the last session is.
+// Slow shutdown is over once the last session is. Its notice has a moment to leave; one that nobody
+// takes stays in the store.
 static void look_for_end(void *arg) {
 	struct worker *w = arg;
 
-	if (w->control.draining && control_empty(&w->control))
+	if (!w->control.draining || !control_empty(&w->control))
+		return;
+	if (w->control.outbox.stats.n_waiting == 0 || ++w->n_last_looks > LAST_NOTICES_LOOKS)
 		loop_stop(w->loop);
 }
 
@@ -173,7 +196,7 @@ static int init_signals(struct worker *w) {
 	if (rc == 0)
 		rc = loop_on_signal(w->loop, SIGHUP, on_drain, w);
 	if (rc == 0)
-		rc = loop_every(w->loop, 100, look_for_end, w);
+		rc = loop_every(w->loop, LOOK_MS, look_for_end, w);
 	// The supervisor started us with all of them blocked.
 	sigemptyset(&none);
 	sigprocmask(SIG_SETMASK, &none, NULL);
@@ -193,6 +216,7 @@ static const struct step {
 	{"cookie cache", init_retrans, fini_retrans},
 	{"listeners", init_listeners, fini_listeners},
 	{"control", init_control, fini_control},
+	{"notices", init_notifier, fini_notifier},
 	{"service", init_service, fini_service},
 };
 

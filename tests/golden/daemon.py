@@ -15,11 +15,13 @@ import time
 HERE = os.path.dirname(os.path.abspath(__file__))
 BUILD = os.path.abspath(os.environ.get('BUILD', os.path.join(HERE, '../../build')))
 PROGRAM = os.path.join(BUILD, 'rtprelayd')
+DATAPLANE = os.path.join(BUILD, 'rtprelay-dp')
 PATIENCE = 20  # seconds until something that never comes is a failure
 
 CONFIG = '''
 instance = {{ {instance} }};
-ports = ( {{ name = "port0"; device = "net_null0"; }} );
+{dataplane}
+ports = ( {{ name = "port0"; device = "net_null0,no-rx=1"; }} );
 realms = ( {realms} );
 media = {{ port_min = 20000; port_max = 30000; }};
 {bridge}
@@ -28,8 +30,9 @@ control = {{
 		"udp6:::1:{port}", "tcp:127.0.0.1:{port}", "tcp6:::1:{port}"{more} ];
 	store_dir = "{dir}/store";
 	store_mb = 16;
-	ack_timeout_ms = 50;
+	ack_timeout_ms = {ack_timeout_ms};
 	notify = [ {notify} ];
+	{control}
 }};
 '''
 BRIDGE = 'bridge = { internal = "lab1"; external = "lab2"; };'
@@ -80,12 +83,19 @@ class Daemon:
     """keys: notify, bridge, ipv4only, ipv6only, and stdio, stdioc and systemd, which add that
     socket; of systemd it is a UNIX one.
 
-    instance: text of that configuration group; sockets: these, and none of the usual ones.
+    instance, control: text in these groups of the configuration; sockets: these, and none of the
+    usual ones; targets: those permitted, {dir} undone; dataplane: that group, and one is run.
     """
 
     def __init__(self, keys=(), instance='', own_run_dir=True, sockets=None,
-                 started=True):
+                 started=True, control='', targets=(), dataplane=''):
         self.dir = tempfile.mkdtemp(prefix='rtprelay-golden-')
+        self.control = control
+        self.dataplane = dataplane
+        self.targets = [target.format(dir=self.dir) for target in targets]
+        if 'notify' in keys:
+            self.targets.append('tcp:127.0.0.1:9')
+        self.dp_process = None
         os.chmod(self.dir, 0o755)
         self.port = free_port()
         self.streams = {}
@@ -95,6 +105,8 @@ class Daemon:
         if own_run_dir:
             instance += ' run_dir = "%s";' % self.dir
         self.write_config(keys, instance, sockets)
+        if dataplane:
+            self.start_dataplane()
         self.passed = contextlib.ExitStack()  # sockets of the service manager that we play
         if 'systemd' in keys:
             listening = self.passed.enter_context(socket.socket(socket.AF_UNIX))
@@ -113,7 +125,10 @@ class Daemon:
             instance=instance,
             realms=', '.join([realm('lab1', 1, families), realm('lab2', 2, families)]),
             bridge=BRIDGE if 'bridge' in keys else '',
-            notify='"tcp:127.0.0.1:9"' if 'notify' in keys else '')
+            dataplane=self.dataplane, control=self.control,
+            # Nobody acknowledges without one; with one, machines are slow.
+            ack_timeout_ms=10000 if self.dataplane else 50,
+            notify=', '.join('"%s"' % target for target in self.targets))
         if sockets is not None:
             quoted = ', '.join('"%s"' % name.format(dir=self.dir, port=self.port)
                                for name in sockets)
@@ -140,6 +155,11 @@ class Daemon:
         for fd in fds:
             os.close(fd)
 
+    def start_dataplane(self):
+        with open(self.path('dp-log'), 'a') as log:
+            self.dp_process = subprocess.Popen([DATAPLANE, '-c', self.path('rtprelay.conf')],
+                                               stderr=log, stdout=log, stdin=subprocess.DEVNULL)
+
     def path(self, name):
         return os.path.join(self.dir, name)
 
@@ -164,9 +184,10 @@ class Daemon:
 
     def discard(self):
         """Whatever state it is in."""
-        if self.process.poll() is None:
-            self.process.kill()
-            self.process.wait()
+        for process in (self.process, self.dp_process):
+            if process and process.poll() is None:
+                process.kill()
+                process.wait()
         self.passed.close()
         self.close_stdio()
         shutil.rmtree(self.dir, ignore_errors=True)
@@ -178,6 +199,9 @@ class Daemon:
         self.process.send_signal(signo)
         status = self.process.wait(PATIENCE)
         text = self.log_text()
+        if self.dp_process:
+            self.dp_process.terminate()
+            status = status or self.dp_process.wait(PATIENCE)
         left = [name for name in self.left_behind() if name != 'systemd.sock']  # that is ours
         shutil.rmtree(self.dir)
         if status != 0:
