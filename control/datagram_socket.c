@@ -41,6 +41,7 @@ struct datagram_socket {
 	struct listener_set *set;
 	struct datagram_socket *next;
 	int fd; // the command socket's
+	struct rr_endpoint local; // as it is bound
 	bool any_addr; // bound to a wildcard: replies must name their source
 	bool is_stdio; // the supervisor's messages instead of datagrams
 	struct event *readable;
@@ -306,7 +307,7 @@ static void read_local(struct job *job, struct msghdr *msg) {
 
 static void read_peer(struct job *job, const struct msghdr *msg) {
 	job->origin.peer_addr_len = msg->msg_namelen;
-	job->controller = listener_peer(msg->msg_name);
+	job->controller = listener_endpoint(msg->msg_name);
 }
 
 // Have a job ready for every place of the batch; returns how many there are.
@@ -343,6 +344,8 @@ static void received(struct datagram_socket *s, struct job *job, struct mmsghdr 
 		read_peer(job, &msg->msg_hdr);
 		if (s->any_addr)
 			read_local(job, &msg->msg_hdr);
+		else
+			job->origin.local = s->local;
 		handle(s, job, msg->msg_len);
 	} else if (msg->msg_len >= sizeof(struct stdio_line_name)) {
 		handle_line(s, job, msg->msg_len - sizeof(struct stdio_line_name));
@@ -402,6 +405,8 @@ int datagram_socket_add(struct listener_set *set, const struct command_socket *s
 	s->set = set;
 	s->fd = socket->fd;
 	s->is_stdio = socket->kind == COMMAND_SOCKET_STDIO;
+	if (!s->is_stdio)
+		s->local = listener_endpoint(&socket->addr);
 	s->any_addr = !s->is_stdio && is_any_addr(socket);
 	s->readable = event_new(set->hooks.base, s->fd, EV_READ | EV_PERSIST, on_readable, s);
 	if (!s->readable || event_add(s->readable, NULL) < 0) {

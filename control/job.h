@@ -30,7 +30,7 @@ struct job_origin {
 	uint8_t peer_addr[28]; // datagrams: who sent it, a sockaddr_in or sockaddr_in6; lines of
 			       // standard input: their name
 	uint32_t peer_addr_len;
-	struct rr_endpoint local; // datagrams: the address it was sent to; replies leave from there
+	struct rr_endpoint local; // the address it was sent to; replies leave from there
 	uint32_t local_ifindex; // and its interface, which a link-local address needs
 	uint64_t order; // stream connections: place of the reply in the line
 };

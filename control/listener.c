@@ -27,7 +27,7 @@ int listener_add(struct listener_set *set, const struct command_socket *socket) 
 	return stream_listener_add(set, socket);
 }
 
-struct rr_endpoint listener_peer(const void *sockaddr) {
+struct rr_endpoint listener_endpoint(const void *sockaddr) {
 	const struct sockaddr_in *sin = sockaddr;
 	const struct sockaddr_in6 *sin6 = sockaddr;
 	struct rr_endpoint ep = {0};

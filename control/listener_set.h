@@ -27,8 +27,8 @@ struct listener_set {
 	struct listener_stats stats;
 };
 
-// listener.c: a controller's address; family RR_FAMILY_NONE for UNIX sockets
-struct rr_endpoint listener_peer(const void *sockaddr);
+// listener.c: of a sockaddr, IPv4 in IPv6 as IPv4; family RR_FAMILY_NONE for UNIX sockets
+struct rr_endpoint listener_endpoint(const void *sockaddr);
 
 // datagram_socket.c
 int datagram_socket_add(struct listener_set *set, const struct command_socket *socket);

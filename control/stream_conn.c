@@ -37,6 +37,7 @@ struct stream_listener {
 struct stream_conn {
 	struct listener_set *set;
 	struct stream_listener *listener; // not for zombies
+	struct rr_endpoint local; // as the peer sees us; no family on UNIX sockets
 	struct rr_endpoint peer; // family RR_FAMILY_NONE on UNIX sockets
 	uint64_t heard_ns; // when it last said something, CLOCK_MONOTONIC
 	struct stream_conn *prev; // set->conns or set->zombies
@@ -254,6 +255,7 @@ static void conn_execute(struct stream_conn *c, const char *bytes, size_t len) {
 	job->command = (struct slice){job->bytes, len};
 	job->received_ns = rr_now_ns();
 	job->controller = c->peer;
+	job->origin.local = c->local;
 	job->origin.reply = reply;
 	job->origin.listener = c;
 	job->origin.order = c->order_in++;
@@ -405,6 +407,14 @@ static void conn_discard(struct stream_conn *c) {
 	free(c);
 }
 
+static struct rr_endpoint local_of(int fd) {
+	struct sockaddr_storage addr = {0};
+	socklen_t len = sizeof(addr);
+
+	getsockname(fd, (struct sockaddr *)&addr, &len);
+	return listener_endpoint(&addr);
+}
+
 // Takes fd over when it returns true.
 static bool conn_open(struct stream_listener *l, int fd, const struct rr_endpoint *peer) {
 	struct timeval tv = patience(l->set);
@@ -417,6 +427,7 @@ static bool conn_open(struct stream_listener *l, int fd, const struct rr_endpoin
 	c->set = l->set;
 	c->listener = l;
 	c->peer = *peer;
+	c->local = local_of(fd);
 	c->heard_ns = rr_now_ns();
 	c->fd = fd;
 	c->one_shot = l->one_shot;
@@ -447,7 +458,7 @@ static void on_accept(evutil_socket_t fd, short what RR_UNUSED, void *arg) {
 		socklen_t len = sizeof(addr);
 		int conn =
 			accept4(fd, (struct sockaddr *)&addr, &len, SOCK_NONBLOCK | SOCK_CLOEXEC);
-		struct rr_endpoint peer = listener_peer(&addr);
+		struct rr_endpoint peer = listener_endpoint(&addr);
 
 		if (conn < 0)
 			return;

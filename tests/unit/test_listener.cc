@@ -66,6 +66,7 @@ class Listener : public ::testing::Test {
 	std::vector<struct job *> waiting;
 	std::vector<std::string> executed;
 	struct rr_endpoint controller = {}; // of the last command
+	struct rr_endpoint local = {}; // the address that it was sent to
 	bool is_settled = true;
 	std::string dir;
 
@@ -75,6 +76,7 @@ class Listener : public ::testing::Test {
 
 		t->executed.push_back(command);
 		t->controller = job->controller;
+		t->local = job->origin.local;
 		while (!command.empty() && command[0] == ' ')
 			command.erase(0, 1);
 		if (!command.empty() && command[0] == 'w')
@@ -730,6 +732,7 @@ TEST_F(Listener, ControllerIsKnownOverTcp) {
 	v4->say("V\n");
 	EXPECT_EQ(hear(*v4, 4), "[V]\n");
 	EXPECT_STREQ(rr_endpoint_format_addr(&controller, text, sizeof(text)), "127.0.0.3");
+	EXPECT_STREQ(rr_endpoint_format_addr(&this->local, text, sizeof(text)), "127.0.0.1");
 	auto v6 = connect_to(serve("tcp6::::1"), "::1");
 	v6->say("V\n");
 	EXPECT_EQ(hear(*v6, 4), "[V]\n");
@@ -737,6 +740,18 @@ TEST_F(Listener, ControllerIsKnownOverTcp) {
 	local->say("V\n");
 	EXPECT_EQ(hear(*local, 4), "[V]\n");
 	EXPECT_EQ(controller.family, RR_FAMILY_NONE);
+}
+
+TEST_F(Listener, AddressThatADatagramWasSentToIsKnown) {
+	for (const char *bound : {"udp:127.0.0.2:1", "udp:0.0.0.0:1"}) {
+		auto client = connect_to(serve(bound), "127.0.0.2");
+		char text[RR_ENDPOINT_STRLEN];
+
+		client->say(std::string(bound) + " V\n");
+		EXPECT_NE(hear_datagram(*client), "");
+		rr_endpoint_format_addr(&local, text, sizeof(text));
+		EXPECT_STREQ(text, "127.0.0.2") << bound;
+	}
 }
 
 TEST_F(Listener, EndlessLineOverTcpEndsTheConnection) {
