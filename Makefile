@@ -296,7 +296,7 @@ deps:
 
 #: make run        install, build, set the lab up, play calls, stay up (ONCE=1: exit after the table)
 run:
-	@tools/run
+	@BUILD=$(BUILD) tools/run
 
 #: make check      the quick tests: no root, no hugepages, two minutes
 #:                 its parts are unit, golden, packets and corpus
