@@ -49,7 +49,7 @@ struct stream_conn {
 	bool eof; // the peer sends no more
 	bool paused; // not read, until some of its replies have left
 	bool is_unsent;
-	bool broken; // a reply could not be kept: those after it would answer the wrong commands
+	bool broken; // a command or reply was lost: those after it would answer the wrong commands
 	unsigned int n_jobs;
 	uint64_t order_in; // of the next command
 	uint64_t order_out; // of the next reply
@@ -248,7 +248,8 @@ static void conn_execute(struct stream_conn *c, const char *bytes, size_t len) {
 
 	if (!job) {
 		rr_err("listener", "out of memory, closing a connection");
-		conn_eof(c);
+		c->broken = true;
+		mark_unsent(c);
 		return;
 	}
 	memcpy(job->bytes, bytes, len);
@@ -270,7 +271,7 @@ static void conn_read_lines(struct stream_conn *c) {
 
 	if (c->one_shot || c->set->closing)
 		return;
-	while ((end = memchr(c->in + used, '\n', c->in_len - used)) != NULL) {
+	while (!c->broken && (end = memchr(c->in + used, '\n', c->in_len - used)) != NULL) {
 		if (conn_full(c)) {
 			c->paused = true;
 			event_del(c->readable);
