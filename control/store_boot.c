@@ -103,11 +103,10 @@ int store_boot_enter(const char *dir, const uint8_t boot_id[STORE_BOOT_ID_LEN]) 
 	bool known = read_mark(dir, &mark);
 	int ret = 0;
 
-	if (known && !mark.closed) {
-		if (memcmp(mark.boot_id, boot_id, sizeof(mark.boot_id)) == 0)
-			return 0;
+	if (known && !mark.closed && memcmp(mark.boot_id, boot_id, sizeof(mark.boot_id)) == 0)
+		return 0;
+	if (!known || !mark.closed)
 		ret = remove_store(dir);
-	}
 	return ret < 0 ? ret : write_mark(dir, boot_id, false);
 }
 
