@@ -175,16 +175,18 @@ static int wait_for_orphan(struct supervisor *sv) {
 				sv->cfg->run_dir, (int)pid);
 			return -EBUSY;
 		}
+		// Look first: a process that ends loses its locks a moment before its sockets.
+		pid = find_orphan(sv);
 		if (!wait_a_little(sv)) {
 			sv->status = 0;
 			return -EINTR;
 		}
-		pid = find_orphan(sv);
 	}
 	return 0;
 }
 
 static int copy_config(struct supervisor *sv) {
+	static struct rr_config copy;
 	FILE *f;
 	int fd = memfd_create("rtprelay.conf", MFD_CLOEXEC);
 
@@ -194,7 +196,12 @@ static int copy_config(struct supervisor *sv) {
 	f = fdopen(dup(fd), "w");
 	if (!f)
 		return -errno;
-	rr_config_print(sv->cfg, f);
+	// The worker has its identity already. Were it looked up again, a worker could not be
+	// replaced while the name service is away.
+	copy = *sv->cfg;
+	copy.user[0] = '\0';
+	copy.group[0] = '\0';
+	rr_config_print(&copy, f);
 	return fclose(f) == 0 ? 0 : -errno;
 }
 
