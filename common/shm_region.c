@@ -10,6 +10,7 @@
 #include <fcntl.h>
 #include <grp.h>
 #include <limits.h>
+#include <linux/magic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -24,7 +25,6 @@
 #include "crash_point.h"
 
 #define BOOT_ID_PATH "/proc/sys/kernel/random/boot_id"
-#define HUGETLBFS_MAGIC_NUMBER 0x958458f6
 #define PAGE_SIZE_BYTES 4096
 #define READ_TRIES 1000 // a write takes well below a microsecond
 
@@ -201,12 +201,12 @@ void rr_region_detach(struct rr_region *r) {
 	*r = (struct rr_region){0};
 }
 
-void rr_region_say_starting(const char *path) {
+void rr_region_say_down(const char *path) {
 	struct rr_region r;
 
 	if (rr_region_attach(&r, path, false) < 0)
 		return;
-	rr_store_relaxed(&r.header->dp_state, (uint32_t)RR_DP_STARTING);
+	rr_store_relaxed(&r.header->dp_state, (uint32_t)RR_DP_DOWN);
 	rr_region_detach(&r);
 }
 
@@ -363,7 +363,7 @@ static int file_allocate(int fd, uint64_t *size) {
 
 	if (fstatfs(fd, &fs) < 0)
 		return -errno;
-	if ((unsigned long)fs.f_type == HUGETLBFS_MAGIC_NUMBER)
+	if ((unsigned long)fs.f_type == HUGETLBFS_MAGIC)
 		*size = align_up(*size, (uint64_t)fs.f_bsize);
 	if (ftruncate(fd, (off_t)*size) < 0)
 		return -errno;

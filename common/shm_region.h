@@ -65,7 +65,7 @@ int rr_region_attach(struct rr_region *r, const char *path, bool read_only);
 
 // Dataplane, under its lock: what a dead one says of itself in the region that it left is not true
 // any longer. Nothing happens where there is no region.
-void rr_region_say_starting(const char *path);
+void rr_region_say_down(const char *path);
 
 // True when `path` no longer names the file that is mapped.
 bool rr_region_replaced(const struct rr_region *r, const char *path);

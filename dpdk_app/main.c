@@ -110,7 +110,7 @@ static int leftovers_init(void) {
 	char path[RR_PATH_LEN * 2];
 
 	rr_region_path(&dp.cfg, path, sizeof(path));
-	rr_region_say_starting(path);
+	rr_region_say_down(path);
 	for (uint32_t i = 0; i < dp.cfg.n_ports; i++)
 		memif_remove_dead_socket(dp.cfg.port[i].device);
 	return 0;
@@ -452,7 +452,6 @@ static int options_parse(struct options *o, int argc, char **argv) {
 int main(int argc, char **argv) {
 	struct options o = {0};
 
-	signals_init();
 	rr_log_init(PROGRAM, RR_LOG_INFO);
 	if (options_parse(&o, argc, argv) < 0) {
 		fputs(HELP, stderr);
@@ -467,5 +466,6 @@ int main(int argc, char **argv) {
 	if (o.check || o.print)
 		return EXIT_SUCCESS;
 	rr_log_init(PROGRAM, (enum rr_log_level)dp.cfg.log_level);
+	signals_init();
 	return start_and_run() < 0 ? EXIT_REFUSED : EXIT_SUCCESS;
 }

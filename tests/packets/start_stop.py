@@ -46,6 +46,8 @@ class Moments(unittest.TestCase):
         self.dp.launch()
         while not has_come(before):
             self.dp.check_alive()
+            if "running pid" in self.dp.log_text()[before:]:
+                break  # past it: looked away at that moment
         self.dp.process.send_signal(number)
         self.assertEqual(self.dp.process.wait(timeout=30), 0, self.dp.log_text())
         return self.dp.log_text()[before:]

@@ -124,14 +124,14 @@ TEST_F(Region, FileIsClosedToStrangers) {
 TEST_F(Region, DeadDataplaneRunsNoLonger) {
 	start();
 	region.header->dp_state = RR_DP_RUNNING;
-	rr_region_say_starting(path.c_str());
-	EXPECT_EQ((uint32_t)RR_DP_STARTING, region.header->dp_state);
+	rr_region_say_down(path.c_str());
+	EXPECT_EQ((uint32_t)RR_DP_DOWN, region.header->dp_state);
 	EXPECT_EQ(1u, region.header->dp_generation);
 	region.header->version++; // nobody knows what lies where
 	region.header->dp_state = RR_DP_RUNNING;
-	rr_region_say_starting(path.c_str());
+	rr_region_say_down(path.c_str());
 	EXPECT_EQ((uint32_t)RR_DP_RUNNING, region.header->dp_state);
-	rr_region_say_starting((path + ".none").c_str());
+	rr_region_say_down((path + ".none").c_str());
 }
 
 TEST_F(Region, EveryPageIsAllocated) {
