@@ -392,7 +392,9 @@ static int read_boot_id(uint8_t id[16]) {
 }
 
 static void say_unusable(const struct control *ctl, int error) {
-	rr_err("store", "cannot be read; moved away, a new one begins without its calls dir=%s: %s",
+	rr_err("store",
+		"cannot be read, control does not start: move dir=%s away to begin without its "
+		"calls: %s",
 		ctl->cfg->store_dir, strerror(-error));
 }
 
