@@ -11,7 +11,7 @@ import os
 import socket
 import struct
 
-from region import wait_until
+from waiting import wait_until
 
 VERSION = 0x0200
 COOKIE = 0x3E31F20

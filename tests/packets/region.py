@@ -11,9 +11,8 @@ import mmap
 import os
 import struct
 import subprocess
-import time
 
-DEADLINE_S = 30
+from waiting import wait_until
 
 
 def _load_layout():
@@ -38,19 +37,6 @@ class Refused(Exception):
     def __init__(self, reply):
         super().__init__(f"request refused: {reply}")
         self.status = reply["status"]
-
-
-def wait_until(condition, what, check=lambda: None, deadline_s=DEADLINE_S):
-    """Poll until condition() is true; check() raises when waiting has no point any more."""
-    end = time.monotonic() + deadline_s
-    while True:
-        result = condition()
-        if result:
-            return result
-        check()
-        if time.monotonic() > end:
-            raise TimeoutError(f"not seen within {deadline_s} s: {what}")
-        time.sleep(0.0005)
 
 
 def field_of(strct, field):
