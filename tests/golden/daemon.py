@@ -21,9 +21,9 @@ PATIENCE = 20  # seconds until something that never comes is a failure
 CONFIG = '''
 instance = {{ {instance} }};
 {dataplane}
-ports = ( {{ name = "port0"; device = "net_null0,no-rx=1"; }} );
+ports = ( {{ name = "port0"; device = "{device}"; }} );
 realms = ( {realms} );
-media = {{ port_min = 20000; port_max = 30000; }};
+media = {{ {media} }};
 {bridge}
 control = {{
 	sockets = [ "unix:{dir}/unix.sock", "cunix:{dir}/cunix.sock", "udp:127.0.0.1:{port}",
@@ -85,13 +85,19 @@ class Daemon:
 
     instance, control: text in these groups of the configuration; sockets: these, and none of the
     usual ones; targets: those permitted, {dir} undone; dataplane: that group, and one is run.
+    realms: these in the place of the usual ones, lab1 and lab2; device: of their port, {dir}
+    undone; media: that group.
     """
 
     def __init__(self, keys=(), instance='', own_run_dir=True, sockets=None,
-                 started=True, control='', targets=(), dataplane=''):
+                 started=True, control='', targets=(), dataplane='', realms=(),
+                 device='net_null0,no-rx=1', media='port_min = 20000; port_max = 30000;'):
         self.dir = tempfile.mkdtemp(prefix='rtprelay-golden-')
         self.control = control
         self.dataplane = dataplane
+        self.realms = realms
+        self.device = device.format(dir=self.dir)
+        self.media = media
         self.targets = [target.format(dir=self.dir) for target in targets]
         if 'notify' in keys:
             self.targets.append('tcp:127.0.0.1:9')
@@ -123,7 +129,9 @@ class Daemon:
             more=''.join(', "%s:"' % key for key in ('stdio', 'stdioc', 'systemd')
                          if key in keys),
             instance=instance,
-            realms=', '.join([realm('lab1', 1, families), realm('lab2', 2, families)]),
+            realms=', '.join(self.realms or [realm('lab1', 1, families),
+                                             realm('lab2', 2, families)]),
+            device=self.device, media=self.media,
             bridge=BRIDGE if 'bridge' in keys else '',
             dataplane=self.dataplane, control=self.control,
             # Nobody acknowledges without one; with one, machines are slow.
@@ -154,6 +162,17 @@ class Daemon:
         self.start(['bash', '-c', shell, 'sh'], fds)
         for fd in fds:
             os.close(fd)
+
+    def check_dataplane(self):
+        if self.dp_process.poll() is not None:
+            with open(self.path('dp-log')) as f:
+                raise Failure('rtprelay-dp ended:\n' + f.read())
+
+    def dataplane_answers(self):
+        """Has the dataplane taken a call?"""
+        self.check_dataplane()
+        reply = self.command('unix', b'U probe 198.18.1.50 4000 ft')
+        return reply[:1].isdigit() and self.command('unix', b'D probe ft') == b'0\n'
 
     def start_dataplane(self):
         with open(self.path('dp-log'), 'a') as log:
@@ -264,25 +283,45 @@ class Daemon:
                 pass
             return s.recv(65536) if kind.startswith('udp') else self.read_all(s)
 
-    def command(self, kind, data):
-        if kind == 'unix':
-            return self.raw(kind, data)
-        if kind == 'stdio':
-            return self.raw(kind, data + b'\n')
-        if kind in LINES:
-            s = self.streams.setdefault(kind, None) or self.connect(kind)
-            self.streams[kind] = s
-            s.sendall(data + b'\n')
-            reply = b''
-            while not reply.endswith(b'\n'):
-                got = s.recv(65536)
-                if not got:
-                    raise Failure('connection closed')
-                reply += got
-            return reply
-        self.n += 1
-        cookie = b'%d_%d' % (os.getpid(), self.n)
+    @staticmethod
+    def is_whole(data, reply):
+        """Is that all of the reply to the command `data`? That of I has several lines."""
+        n_lines = 1
+        if reply.startswith(b'sessions created'):
+            n_lines = 6 if b'l' in data.lower() else 5
+        return reply.count(b'\n') >= n_lines
+
+    def on_connection(self, kind, data):
+        s = self.streams.setdefault(kind, None) or self.connect(kind)
+        self.streams[kind] = s
+        s.sendall(data + b'\n')
+        reply = b''
+        while not self.is_whole(data, reply):
+            got = s.recv(65536)
+            if not got:
+                raise Failure('connection closed')
+            reply += got
+        return reply
+
+    def on_stdio(self, data):
+        reply = self.raw('stdio', data + b'\n')
+        while not self.is_whole(data, reply):
+            reply += self.read_stdout(1)
+        return reply
+
+    def with_cookie(self, kind, data, cookie):
         reply = self.raw(kind, cookie + b' ' + data)
         if not reply.startswith(cookie + b' '):
             raise Failure('reply without its cookie: %r' % reply)
         return reply[len(cookie) + 1:]
+
+    def command(self, kind, data, cookie=None):
+        """cookie: of a datagram, else one of its own."""
+        if kind == 'unix':
+            return self.raw(kind, data)
+        if kind == 'stdio':
+            return self.on_stdio(data)
+        if kind in LINES:
+            return self.on_connection(kind, data)
+        self.n += 1
+        return self.with_cookie(kind, data, cookie or b'%d_%d' % (os.getpid(), self.n))
