@@ -24,7 +24,8 @@ In all columns but the first:
   {id}              a text of the row's own            {ip} {ip2} {ip3} {ip6}  media addresses
   {rN} {rN+K}       reply to command N, plus K         {tmp}  a folder
   {pN} {pN+K}       first port of reply N, plus K      {pNb}  that of what stands behind its &&
-  {aN}              address in reply N
+  {aN}              address in reply N                 {X*N}  N times X
+Commands may hold the escapes of @raw. The braces of {{ and }} stay.
 """
 import os
 import re
@@ -38,6 +39,10 @@ FRAME_BYTES_PER_MS = {'0': 8, '8': 8, '9': 8, '18': 1}
 
 def undo_escapes(text):
     return text.encode('latin-1').decode('unicode_escape').encode('latin-1')
+
+
+def shown(reply):
+    return repr(reply if len(reply) < 200 else reply[:200] + '...')
 
 
 class Row:
@@ -72,13 +77,15 @@ class Row:
         return str(int(words[0]) + int(more or 0))
 
     def filled(self, text, quote=str):
-        return re.sub(r'\{([A-Za-z][\w+]*)\}', lambda match: quote(self.value(match.group(1))),
+        text = text.replace('{{', '\0').replace('}}', '\1')
+        text = re.sub(r'\{([A-Za-z][\w+]*)\}', lambda match: quote(self.value(match.group(1))),
                       text)
+        text = re.sub(r'\{([^{}*]+)\*(\d+)\}', lambda match: match.group(1) * int(match.group(2)),
+                      text)
+        return text.replace('\0', '{').replace('\1', '}')
 
     def filled_command(self, text):
-        """{{ and }} are braces of the protocol."""
-        text = self.filled(text.replace('{{', '\x01').replace('}}', '\x02'))
-        return text.replace('\x01', '{').replace('\x02', '}')
+        return undo_escapes(self.filled(text)).decode('latin-1')
 
     def matches(self, regex, reply):
         return reply.endswith('\n') and \
@@ -86,7 +93,7 @@ class Row:
 
     def check(self, regex, reply):
         if not self.matches(regex, reply):
-            raise Failure('got %r, expected /%s/' % (reply, self.filled(regex, re.escape)))
+            raise Failure('got %s, expected /%s/' % (shown(reply), self.filled(regex, re.escape)))
 
     # ---- steps
 
@@ -173,10 +180,10 @@ class Row:
             if text:
                 self.step(text)
         if self.command.startswith('@raw '):
-            data = undo_escapes(self.filled_command(self.command[5:]))
+            data = self.filled_command(self.command[5:]).encode('latin-1')
             reply = self.client.raw(data).decode('latin-1')
             if not re.fullmatch(self.filled(self.expect, re.escape), reply):
-                raise Failure('got %r, expected /%s/' % (reply, self.expect))
+                raise Failure('got %s, expected /%s/' % (shown(reply), self.expect))
             return
         self.check(self.expect, self.tell(self.command))
 
