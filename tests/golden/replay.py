@@ -121,7 +121,7 @@ class Row:
         wait_for(so, rest)
 
     def set_cookie(self, rest):
-        self.cookie = rest + self.values['id']
+        self.cookie = self.filled(rest) + self.values['id']
 
     def sock(self, rest):
         self.ports[rest] = self.parties.new_port()
