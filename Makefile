@@ -291,6 +291,14 @@ $(foreach t,$(FUZZ_TARGETS),$(eval $(call fuzz_rule,$(t))))
 run_each = @bad=0; for t in $(2); do BUILD=$(BUILD) tests/run $(1)/$$t $(3) || bad=1; done; exit $$bad
 
 #: make            build rtprelay-dp, rtprelayd and rrctl into build/
+# The same, all at once: for programs that wait more than they work.
+run_at_once = @for t in $(2); do BUILD=$(BUILD) tests/run $(1)/$$t $(3) & pids+=" $$!"; done; \
+	for pid in $$pids; do wait $$pid || bad=1; done; exit $${bad:-0}
+
+# The same, one on each core: for programs that work all the time.
+run_on_cores = @printf '%s\n' $(2) | xargs -P $$(nproc) -I NAME bash -c \
+	't=NAME; BUILD=$(BUILD) tests/run $(1)/$$t $(3)'
+
 #: make deps       install the Debian packages that are missing (root)
 deps:
 	@tools/deps
@@ -309,7 +317,7 @@ corpus: $(FUZZ_BIN)
 		$(BUILD)/tests/fuzz_$$t -runs=0 tests/fuzz/corpus/$$t)
 
 golden: $(PROGRAMS)
-	$(call run_each,golden,$(GOLDEN_TESTS),tests/golden/$$t)
+	$(call run_at_once,golden,$(GOLDEN_TESTS),tests/golden/$$t)
 
 # The packet tests take the region's layout from a program built from the same headers.
 $(eval $(call compile_rule,tests/packets,COMMON_CFLAGS))
@@ -320,7 +328,7 @@ $(BUILD)/tests/layout_dump: $(BUILD)/obj/tests/packets/layout_dump.o $(BUILD)/ob
 packets: $(PROGRAMS) $(BUILD)/tests/layout_dump
 	$(call run_each,packets,$(PACKET_TESTS),$(PYTHON) tests/packets/$$t.py)
 
-# What the tests of a variant need, to be built with -j before they run one by one.
+# What the tests of a variant need, to be built with -j before they run.
 check-build: $(PROGRAMS) $(UNIT_BIN) $(if $(SANITIZE),,$(FUZZ_BIN))
 stress-build: $(STRESS_BIN)
 smoke-build: $(PROGRAMS)
@@ -339,7 +347,7 @@ stress: $(STRESS_BIN)
 #: make fuzz       libFuzzer on every parser, FUZZ_TIME=20 seconds each
 fuzz: $(FUZZ_BIN)
 	@mkdir -p $(FUZZ_TARGETS:%=$(BUILD)/fuzz/%)
-	$(call run_each,fuzz,$(FUZZ_TARGETS),\
+	$(call run_on_cores,fuzz,$(FUZZ_TARGETS),\
 		$(BUILD)/tests/fuzz_$$t -max_total_time=$(FUZZ_TIME) -artifact_prefix=$(BUILD)/fuzz/ \
 		$(BUILD)/fuzz/$$t tests/fuzz/corpus/$$t)
 

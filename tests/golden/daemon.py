@@ -3,6 +3,7 @@
 import contextlib
 import fcntl
 import os
+import random
 import re
 import select
 import shutil
@@ -56,19 +57,27 @@ INET = {'udp': (socket.AF_INET, socket.SOCK_DGRAM, '127.0.0.1'),
         'tcp6': (socket.AF_INET6, socket.SOCK_STREAM, '::1')}
 
 
+# Below those that the kernel gives to sockets without one.
+PORTS = range(10000, 32000)
+claims = []  # one socket a port that is ours, as long as this process lives
+
+
 def free_port():
-    """A port that is free on both loopback addresses, over UDP and TCP, at least now."""
+    """A port that is free on both loopback addresses, over UDP and TCP, and that no other test
+    takes."""
     while True:
-        with contextlib.ExitStack() as stack:
-            port = 0
-            try:
-                for family, kind, host in INET.values():
-                    s = stack.enter_context(socket.socket(family, kind))
+        port = random.choice(PORTS)
+        claim = socket.socket(socket.AF_UNIX)
+        try:
+            claim.bind('\0rtprelay-test-port-%d' % port)
+            for family, kind, host in INET.values():
+                with socket.socket(family, kind) as s:
                     s.bind((host, port))
-                    port = s.getsockname()[1]
-            except OSError:
-                continue
-            return port
+        except OSError:
+            claim.close()
+            continue
+        claims.append(claim)
+        return port
 
 
 def wait_for(condition, what):
