@@ -41,6 +41,7 @@ CONTROL_SRC += notice_target.c outbox.c notifier.c
 
 RRCTL_SRC := rrctl.c rrctl_out.c rrctl_region.c rrctl_store.c rrctl_status.c rrctl_port.c \
 	rrctl_stats.c rrctl_flow.c rrctl_session.c rrctl_config.c
+RTPPLOAD_SRC := rtppload.c load_link.c load_book.c load_figures.c
 
 # Unit tests: a name here is tests/unit/test_NAME.cc; test_NAME_OBJ names what it links.
 UNIT_TESTS := counters endpoint log config rrctl ring region arp nd mld icmp steering neighbour rtpp_lex rtpp_parse rtpp_reply port_alloc retrans command_socket listener stdio_bridge session session_change no_memory commands turn realm_select store expiry resync dp_client
@@ -194,6 +195,7 @@ TEST_LIBS = -lgtest -lgtest_main -lpthread
 # ---- programs ------------------------------------------------------------------------------------
 
 PROGRAMS := $(BUILD)/rtprelay-dp $(BUILD)/rtprelayd $(BUILD)/rrctl
+PROGRAMS += $(BUILD)/rtppload
 # The same with crash points compiled in, for the crash tests only.
 CRASH_PROGRAMS := $(BUILD)/crash/rtprelay-dp $(BUILD)/crash/rtprelayd
 
@@ -211,6 +213,7 @@ COMMON_OBJ := $(call objs,common,$(COMMON_SRC))
 DP_OBJ := $(call objs,dpdk_app,$(DP_SRC))
 CONTROL_OBJ := $(call objs,control,$(CONTROL_SRC))
 RRCTL_OBJ := $(call objs,tools,$(RRCTL_SRC))
+RTPPLOAD_OBJ := $(call objs,tools,$(RTPPLOAD_SRC))
 
 crash_of = $(patsubst $(BUILD)/obj/%,$(BUILD)/obj-crash/%,$(1))
 
@@ -220,6 +223,8 @@ $(BUILD)/rtprelayd: $(CONTROL_OBJ) $(COMMON_OBJ)
 	$(call say,LINK)$(CC) $(SAN) -o $@ $^ $(CONTROL_LIBS)
 $(BUILD)/rrctl: $(RRCTL_OBJ) $(COMMON_OBJ)
 	$(call say,LINK)$(CC) $(SAN) -o $@ $^ $(RRCTL_LIBS)
+$(BUILD)/rtppload: $(RTPPLOAD_OBJ) $(BUILD)/obj/common/endpoint.o
+	$(call say,LINK)$(CC) $(SAN) -o $@ $^ -ljansson
 $(BUILD)/crash/rtprelay-dp: $(call crash_of,$(DP_OBJ) $(COMMON_OBJ))
 	@mkdir -p $(@D)
 	$(call say,LINK)$(CC) $(SAN) -o $@ $^ $(DP_LIBS)
