@@ -38,6 +38,7 @@ CONTROL_SRC := main.c supervisor.c passed_sockets.c command_socket.c privdrop.c 
 	cmd_update.c cmd_lookup.c cmd_delete.c cmd_query.c cmd_info.c cmd_stats.c cmd_media.c \
 	subcommand.c dp_client.c dp_lane.c dp_region.c dp_request.c store.c store_boot.c folder.c resync.c expiry.c stats.c
 CONTROL_SRC += notice_target.c outbox.c notifier.c
+CONTROL_SRC += clearance.c
 
 RRCTL_SRC := rrctl.c rrctl_out.c rrctl_region.c rrctl_store.c rrctl_status.c rrctl_port.c \
 	rrctl_stats.c rrctl_flow.c rrctl_session.c rrctl_config.c
@@ -47,6 +48,7 @@ RTPPLOAD_SRC := rtppload.c load_link.c load_book.c load_figures.c
 UNIT_TESTS := counters endpoint log config rrctl ring region arp nd mld icmp steering neighbour rtpp_lex rtpp_parse rtpp_reply port_alloc retrans command_socket listener stdio_bridge session session_change no_memory commands turn realm_select store expiry resync dp_client
 UNIT_TESTS += eal memif side_doors learn parse flow_table flow_read rtp_stats relay rewrite command fragment_set fragmenter
 UNIT_TESTS += notice_target outbox notifier
+UNIT_TESTS += clearance
 STRESS_TESTS := ring region flow
 FUZZ_TARGETS := rtpp stdio parse rtp dp_msg
 # Scripts: tests/golden/NAME, tests/packets/NAME.py, tests/smoke/NAME.sh, tests/sip/NAME.sh,
@@ -153,6 +155,8 @@ test_outbox_OBJ = $(CORE_OBJ)
 test_outbox_LIBS = $(CORE_LIBS)
 test_notifier_OBJ = $(CORE_OBJ) control/notifier.o
 test_notifier_LIBS = $(CORE_LIBS) -levent_core
+test_clearance_OBJ = $(CORE_OBJ)
+test_clearance_LIBS = $(CORE_LIBS)
 stress_ring_OBJ := common/ring.o
 stress_region_OBJ := common/shm_region.o common/counters.o
 stress_flow_OBJ = $(LEARNING_OBJ) dpdk_app/relay.o common/ring.o common/shm_region.o \

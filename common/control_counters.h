@@ -85,6 +85,7 @@ enum rr_control_counter_kind {
 	X(notices_broken, RR_CONTROL_OWN, "notices given up, too many connections broke off") \
 	X(notices_dropped, RR_CONTROL_OWN, "notices given up, too many waited") \
 	X(notices_not_permitted, RR_CONTROL_OWN, "notice targets that `notify` does not permit") \
-	X(notices_waiting, RR_CONTROL_OWN, "notices on their way now")
+	X(notices_waiting, RR_CONTROL_OWN, "notices on their way now") \
+	X(cleared_below, RR_CONTROL_HIDDEN, "sessions with a lower id are over: `X` came")
 
 RR_END_DECLS

@@ -41,7 +41,7 @@ bool delete_by_tags(
 
 enum rtpp_error cmd_delete(struct exec *x) {
 	const struct rtpp_cmd *cmd = x->cmd;
-	struct call *call = session_index_call(&x->ctl->index, cmd->callid);
+	struct call *call = exec_call(x);
 
 	if (!delete_by_tags(x, call, cmd->from_tag, cmd->to_tag, cmd->weak))
 		return RTPP_E_NO_SESSION;
@@ -50,12 +50,8 @@ enum rtpp_error cmd_delete(struct exec *x) {
 }
 
 enum rtpp_error cmd_delete_all(struct exec *x) {
-	struct session *next;
-
-	for (struct session *s = session_index_first(&x->ctl->index); s; s = next) {
-		next = session_index_next(s);
-		session_end(x->ctl, s, x->job);
-	}
+	clearance_begin(x->ctl);
+	x->job->clears_below = x->ctl->clearance.below;
 	exec_changes(x);
 	rtpp_reply_ok(x->reply);
 	return RTPP_OK;

@@ -17,7 +17,7 @@ enum rtpp_error cmd_info(struct exec *x) {
 	read_region(x);
 	stats_look_for_unsettled(x->ctl);
 	n_created = stats_settled(&x->ctl->stats, STATS_nsess_created);
-	n_active = n_created - n[STATS_nsess_destroyed];
+	n_active = n_created - stats_settled(&x->ctl->stats, STATS_nsess_destroyed);
 	rtpp_reply_printf(x->reply,
 		"sessions created: %llu\nactive sessions: %llu\nactive streams: %llu\n"
 		"packets received: %llu\npackets transmitted: %llu",

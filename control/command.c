@@ -30,11 +30,15 @@ static const struct verb verbs[RTPP_VERBS] = {
 	[RTPP_X] = {cmd_delete_all, RTPP_E_NO_MEMORY},
 };
 
-struct session_match exec_match(const struct exec *x) {
-	const struct rtpp_cmd *cmd = x->cmd;
+struct call *exec_call(const struct exec *x) {
+	struct call *call = session_index_call(&x->ctl->index, x->cmd->callid);
 
-	return session_match(
-		session_index_call(&x->ctl->index, cmd->callid), cmd->from_tag, cmd->to_tag);
+	clearance_end_call(x->ctl, call);
+	return call;
+}
+
+struct session_match exec_match(const struct exec *x) {
+	return session_match(exec_call(x), x->cmd->from_tag, x->cmd->to_tag);
 }
 
 void exec_changes(struct exec *x) {

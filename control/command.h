@@ -38,6 +38,7 @@ enum rtpp_error cmd_copy(struct exec *x); // C
 enum rtpp_error cmd_no_record(struct exec *x); // N
 
 // The session that the command's tags mean.
+struct call *exec_call(const struct exec *x);
 struct session_match exec_match(const struct exec *x);
 
 // The command changes something: its reply is stored with the effect.

@@ -264,6 +264,11 @@ static void send_or_wait(struct control *ctl) {
 
 	while ((job = ctl->turn.first) != NULL) {
 		job_list_remove(&ctl->turn, job);
+		if (job->clears_below > 0) {
+			job->deadline_ns = wait_end_ns(ctl);
+			job_list_append(&ctl->clearance.jobs, job);
+			continue;
+		}
 		if (job->n_pending == 0) {
 			command_succeed(ctl, job);
 			finish(ctl, job);
@@ -271,6 +276,18 @@ static void send_or_wait(struct control *ctl) {
 		}
 		job->deadline_ns = wait_end_ns(ctl);
 		job_list_append(&ctl->waiting, job);
+	}
+}
+
+// Commands that wait until all sessions are gone.
+static void end_clearances(struct control *ctl) {
+	struct job_list *jobs = &ctl->clearance.jobs;
+	struct job *job;
+
+	while ((job = jobs->first) != NULL &&
+		(clearance_is_over(ctl, job) || job->deadline_ns <= ctl->now_ns)) {
+		job_list_remove(jobs, job);
+		finish(ctl, job);
 	}
 }
 
@@ -290,6 +307,7 @@ void control_turn_commit(struct control *ctl) {
 	commit(ctl);
 	dp_client_push(ctl->dp);
 	send_or_wait(ctl);
+	end_clearances(ctl);
 }
 
 static void once_a_second(struct control *ctl) {
@@ -301,7 +319,6 @@ static void once_a_second(struct control *ctl) {
 	if (region)
 		stats_read_region(&ctl->stats, region);
 	stats_tick(&ctl->stats, ctl->now_ns);
-	expiry_run(ctl);
 	if (ctl->last_second % READER_CHECK_S == 0)
 		store_check_readers(ctl->store);
 	ctl->commit_wanted = true;
@@ -314,11 +331,14 @@ void control_poll(struct control *ctl, uint64_t now_ns) {
 	end_overdue_waits(ctl);
 	end_overdue_holds(ctl);
 	resync_step(ctl);
+	clearance_step(ctl);
 	once_a_second(ctl);
+	expiry_run(ctl);
 }
 
 bool control_waiting(const struct control *ctl) {
-	return ctl->turn.first || ctl->waiting.first || dp_client_busy(ctl->dp) ||
+	return ctl->turn.first || ctl->waiting.first || ctl->clearance.jobs.first ||
+	       dp_client_busy(ctl->dp) || expiry_busy(&ctl->expiry) ||
 	       (resync_running(&ctl->resync) && dp_client_settled(ctl->dp));
 }
 
@@ -592,6 +612,7 @@ void control_close(struct control *ctl) {
 	drop_jobs(ctl, &ctl->held);
 	drop_jobs(ctl, &ctl->turn);
 	drop_jobs(ctl, &ctl->waiting);
+	drop_jobs(ctl, &ctl->clearance.jobs);
 	for (struct session *s = session_index_first(&ctl->index); s; s = next) {
 		next = session_index_next(s);
 		session_free(ctl, s);

@@ -9,6 +9,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "clearance.h"
 #include "compiler.h"
 #include "config.h"
 #include "dp_client.h"
@@ -41,13 +42,15 @@ struct control {
 	struct port_alloc *ports;
 
 	struct session_index index;
-	struct session *dirty; // by links.next_dirty
+	struct session *dirty; // by links.next_dirty, in the order in which they became so
+	struct session *last_dirty; // of those
 	struct session *rewrite; // from this one on all become dirty, a slice a commit
 	bool refused; // the last commit failed
 	struct stats stats;
 	struct expiry expiry;
 	struct outbox outbox;
 	struct resync resync;
+	struct clearance clearance;
 	uint32_t spread; // where in a pool the next pair is looked for
 
 	uint64_t next_uid;

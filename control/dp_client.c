@@ -20,6 +20,7 @@
 #define ALIVE_NS (3 * RR_NS_PER_S)
 #define MAX_QUEUED 131072
 #define POLL_BATCH 4096
+#define ROOM_FOR_ONE 8 // requests of one session: two legs and two retired pairs at the usual worst
 #define NO_GENERATION UINT64_MAX
 
 struct dp_client {
@@ -428,6 +429,11 @@ bool dp_client_busy(const struct dp_client *dp) {
 
 uint32_t dp_client_n_background(const struct dp_client *dp) {
 	return dp->pool.n_background;
+}
+
+bool dp_client_takes_background(const struct dp_client *dp) {
+	return dp->pool.n_background + ROOM_FOR_ONE <= DP_BACKGROUND_WINDOW &&
+	       dp_client_has_room(dp);
 }
 
 uint32_t dp_client_n_resync(const struct dp_client *dp) {

@@ -25,6 +25,8 @@
 
 RR_BEGIN_DECLS
 
+#define DP_BACKGROUND_WINDOW 1024
+
 struct dp_client;
 struct job;
 struct rr_config;
@@ -102,6 +104,9 @@ bool dp_client_busy(const struct dp_client *dp);
 uint32_t dp_client_n_background(const struct dp_client *dp);
 // Those of them that belong to a resync: it is done when there are none.
 uint32_t dp_client_n_resync(const struct dp_client *dp);
+// True while so few of them are under way that those of one more session may be added: whoever
+// goes through many sessions pauses otherwise, so that commands never wait behind them.
+bool dp_client_takes_background(const struct dp_client *dp);
 // False while so many requests wait that only those of commands should be added.
 bool dp_client_has_room(const struct dp_client *dp);
 // True while a dataplane is running and says so.

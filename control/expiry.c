@@ -93,6 +93,8 @@ void expiry_disarm(struct expiry *ex, struct session *s) {
 		return;
 	if (l->wheel_prev)
 		l->wheel_prev->links.wheel_next = l->wheel_next;
+	else if (ex->due == s)
+		ex->due = l->wheel_next;
 	else
 		ex->slot[s->due_tick % EXPIRY_SLOTS] = l->wheel_next;
 	if (l->wheel_next)
@@ -131,7 +133,7 @@ void expiry_arm(struct control *ctl, struct session *s) {
 	arm_at(&ctl->expiry, s, due);
 }
 
-// ---- once a second
+// ---- once a second, a slice a turn
 // -------------------------------------------------------------------------------
 
 static void expire(struct control *ctl, struct session *s) {
@@ -147,50 +149,71 @@ static void expire(struct control *ctl, struct session *s) {
 
 static void look_at(struct control *ctl, struct session *s) {
 	struct expiry *ex = &ctl->expiry;
-	uint64_t end = end_tick(ctl, s, true);
-	uint64_t graced = with_grace(ex, end);
+	uint64_t now = tick_of(ctl->now_ns);
+	uint64_t end, graced;
 
-	if (end <= ex->last_tick && graced > ex->last_tick)
+	if (clearance_covers(ctl, s)) {
+		session_end(ctl, s, NULL);
+		return;
+	}
+	end = end_tick(ctl, s, true);
+	graced = with_grace(ex, end);
+	if (end <= now && graced > now)
 		stats_add(&ctl->stats, STATS_graced, 1);
-	if (graced <= ex->last_tick)
+	if (graced <= now)
 		expire(ctl, s);
 	else
 		arm_at(ex, s, graced);
 }
 
 // The slot is emptied first: a session that is put further on may land in it again.
-static void run_slot(struct control *ctl, uint64_t tick) {
-	struct session **slot = &ctl->expiry.slot[tick % EXPIRY_SLOTS];
-	struct session *list = *slot;
+static void empty_slot(struct expiry *ex, uint64_t tick) {
+	struct session **slot = &ex->slot[tick % EXPIRY_SLOTS];
 
+	ex->due = *slot;
 	*slot = NULL;
-	while (list) {
-		struct session *s = list;
+	ex->last_tick = tick;
+}
 
-		list = s->links.wheel_next;
-		s->links.wheel_next = NULL;
-		s->links.wheel_prev = NULL;
-		s->due_tick = 0;
-		look_at(ctl, s);
-	}
+static struct session *take_due(struct expiry *ex) {
+	struct session *s = ex->due;
+
+	expiry_disarm(ex, s);
+	return s;
+}
+
+// Whether anybody could refresh a session.
+static bool dp_is_back(struct control *ctl) {
+	struct expiry *ex = &ctl->expiry;
+	bool was_alive = ex->dp_was_alive;
+
+	ex->dp_was_alive = dp_client_alive(ctl->dp, ctl->now_ns);
+	if (ex->dp_was_alive && !was_alive)
+		ex->resumed_ns = ctl->now_ns;
+	return ex->dp_was_alive;
+}
+
+bool expiry_busy(const struct expiry *ex) {
+	return ex->due && ex->dp_was_alive;
 }
 
 void expiry_run(struct control *ctl) {
 	struct expiry *ex = &ctl->expiry;
 	uint64_t now = tick_of(ctl->now_ns);
-	uint64_t first = ex->last_tick + 1;
+	unsigned int n = 0;
 
-	if (!dp_client_alive(ctl->dp, ctl->now_ns)) {
-		ex->dp_was_alive = false;
+	if (!dp_is_back(ctl))
 		return;
+	if (!ex->due && now - ex->last_tick > EXPIRY_SLOTS)
+		ex->last_tick = now - EXPIRY_SLOTS;
+	while (n < EXPIRY_SLICE && dp_client_takes_background(ctl->dp)) {
+		if (ex->due) {
+			look_at(ctl, take_due(ex));
+			n++;
+		} else if (ex->last_tick < now) {
+			empty_slot(ex, ex->last_tick + 1);
+		} else {
+			return;
+		}
 	}
-	if (!ex->dp_was_alive) {
-		ex->dp_was_alive = true;
-		ex->resumed_ns = ctl->now_ns;
-	}
-	if (now - ex->last_tick > EXPIRY_SLOTS)
-		first = now - EXPIRY_SLOTS + 1;
-	ex->last_tick = now;
-	for (uint64_t tick = first; tick <= now; tick++)
-		run_slot(ctl, tick);
 }

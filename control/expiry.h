@@ -20,10 +20,12 @@ struct session;
 
 #define EXPIRY_SLOTS 512 // seconds; a later deadline is looked at more than once
 #define EXPIRY_GRACE_S 10
+#define EXPIRY_SLICE 500 // sessions that one turn looks at
 
 struct expiry {
 	struct session *slot[EXPIRY_SLOTS];
-	uint64_t last_tick; // already handled
+	struct session *due; // of the slot of last_tick, to be looked at
+	uint64_t last_tick; // its slot was emptied into `due`
 	uint64_t resumed_ns; // when control and dataplane were last both there again
 	bool dp_was_alive;
 };
@@ -39,6 +41,9 @@ uint32_t expiry_ttl(struct control *ctl, const struct session *s);
 
 // End what is due. While the dataplane is down nobody can send media, so nobody expires; what fell
 // due meanwhile has EXPIRY_GRACE_S after its return, and after a restart of control.
+// A slice a turn: however many are due, commands go on.
 void expiry_run(struct control *ctl);
+// True when there is more to look at.
+bool expiry_busy(const struct expiry *ex);
 
 RR_END_DECLS

@@ -60,6 +60,7 @@ struct job {
 	bool stored; // it changed something: reply and cookie go into the store with that
 	bool saved; // its effect is in the store
 	bool held; // waits for a commit that succeeds
+	uint64_t clears_below; // of an `X`: waits for the end of all sessions with a lower id
 	uint64_t cookie_row; // where they are there; 0 = nowhere yet
 	struct job *prev; // list of control, which unlinks from the middle
 

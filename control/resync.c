@@ -8,9 +8,6 @@
 #include "log.h"
 #include "session_flow.h"
 
-// Requests of one session at most: two legs and two retired pairs are the usual worst.
-#define ROOM_FOR_ONE 8
-
 bool resync_running(const struct resync *rs) {
 	return rs->phase != RESYNC_IDLE;
 }
@@ -46,11 +43,6 @@ void resync_session_gone(struct control *ctl, const struct session *s) {
 		ctl->resync.cursor = session_index_next(s);
 }
 
-static bool may_submit(struct control *ctl) {
-	return dp_client_n_background(ctl->dp) + ROOM_FOR_ONE <= RESYNC_WINDOW &&
-	       dp_client_has_room(ctl->dp);
-}
-
 // A region that lived on knows what its flows learned while nobody listened; a fresh one is told
 // what the session knows.
 static void say_session(struct control *ctl, struct session *s) {
@@ -64,7 +56,7 @@ static void say_session(struct control *ctl, struct session *s) {
 static void step_sessions(struct control *ctl) {
 	struct resync *rs = &ctl->resync;
 
-	while (rs->cursor && may_submit(ctl)) {
+	while (rs->cursor && dp_client_takes_background(ctl->dp)) {
 		struct session *s = rs->cursor;
 
 		rs->cursor = session_index_next(s);
@@ -104,7 +96,7 @@ static void step_strays(struct control *ctl) {
 	uint32_t end = r->n_flows - rs->slot > RESYNC_SCAN ? rs->slot + RESYNC_SCAN : r->n_flows;
 
 	for (; rs->slot < end; rs->slot++) {
-		if (!may_submit(ctl))
+		if (!dp_client_takes_background(ctl->dp))
 			return;
 		if (!is_stray(ctl, r, rs->slot))
 			continue;

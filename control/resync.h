@@ -17,7 +17,6 @@ RR_BEGIN_DECLS
 struct control;
 struct session;
 
-#define RESYNC_WINDOW 1024 // requests of a resync under way at a time
 #define RESYNC_SCAN 65536 // slots looked at in one step
 
 enum resync_phase {

@@ -93,8 +93,12 @@ void session_touch(struct control *ctl, struct session *s) {
 	if (s->dirty)
 		return;
 	s->dirty = true;
-	s->links.next_dirty = ctl->dirty;
-	ctl->dirty = s;
+	s->links.next_dirty = NULL;
+	if (ctl->dirty)
+		ctl->last_dirty->links.next_dirty = s;
+	else
+		ctl->dirty = s;
+	ctl->last_dirty = s;
 }
 
 static void retired_free(struct session *s, struct session_retired *r) {
@@ -107,6 +111,7 @@ void session_free(struct control *ctl, struct session *s) {
 
 	session_change_end_all(s);
 	resync_session_gone(ctl, s);
+	clearance_session_gone(ctl, s);
 	if (ctl->rewrite == s)
 		ctl->rewrite = session_index_next(s);
 	expiry_disarm(&ctl->expiry, s);
@@ -356,27 +361,35 @@ void session_flow_deleted(struct control *ctl, const struct dp_request *req) {
 	session_drop_deleted(ctl, s);
 }
 
-static void end(struct control *ctl, struct session *s, struct job *job) {
+static void end(struct control *ctl, struct session *s) {
 	s->state = SESSION_ENDING;
 	session_change_end_all(s);
-	session_index_hide(s);
+	clearance_session_ends(ctl, s);
+	session_index_hide(&ctl->index, s);
 	expiry_disarm(&ctl->expiry, s);
 	for (unsigned int i = 0; i < SESSION_N_LEGS; i++)
 		if (s->leg[i].pair.uid != 0)
 			retire(s, i, &s->last[i]);
 	session_touch(ctl, s);
-	session_tell_retired(ctl, s, job);
+}
+
+void session_end_untold(struct control *ctl, struct session *s) {
+	uint64_t end_ns = clearance_covers(ctl, s) ? ctl->clearance.at_ns : ctl->now_ns;
+
+	stats_add(&ctl->stats, STATS_nsess_destroyed, 1);
+	stats_add(&ctl->stats, STATS_duration_ns, end_ns - s->created_ns);
+	end(ctl, s);
 }
 
 void session_end(struct control *ctl, struct session *s, struct job *job) {
 	if (s->state != SESSION_LIVE)
 		return;
-	stats_add(&ctl->stats, STATS_nsess_destroyed, 1);
-	stats_add(&ctl->stats, STATS_duration_ns, ctl->now_ns - s->created_ns);
-	end(ctl, s, job);
+	session_end_untold(ctl, s);
+	session_tell_retired(ctl, s, job);
 }
 
 void session_revoke(struct control *ctl, struct session *s) {
 	stats_take_back(&ctl->stats, STATS_nsess_created);
-	end(ctl, s, NULL);
+	end(ctl, s);
+	session_tell_retired(ctl, s, NULL);
 }

@@ -175,6 +175,9 @@ void session_refresh(struct control *ctl, struct session *s);
 // End a session: nobody finds it any more, its flows are deleted, its final counters are kept.
 void session_end(struct control *ctl, struct session *s, struct job *job);
 
+// The same for a live one, but for its flows: a resync deletes them.
+void session_end_untold(struct control *ctl, struct session *s);
+
 // End a session that never was: the command that made it is answered with an error.
 void session_revoke(struct control *ctl, struct session *s);
 

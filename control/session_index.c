@@ -106,15 +106,17 @@ int session_index_add(struct session_index *ix, struct session *s, struct slice 
 		return -ENOMEM;
 	}
 	link_to_call(call, s);
+	ix->n_visible++;
 	return 0;
 }
 
-void session_index_hide(struct session *s) {
+void session_index_hide(struct session_index *ix, struct session *s) {
 	struct session_links *l = &s->links;
 
 	if (l->hidden)
 		return;
 	l->hidden = true;
+	ix->n_visible--;
 	if (l->prev_of_call)
 		l->prev_of_call->links.next_of_call = l->next_of_call;
 	else
@@ -130,7 +132,7 @@ void session_index_hide(struct session *s) {
 void session_index_remove(struct session_index *ix, struct session *s) {
 	struct call *call = s->links.call;
 
-	session_index_hide(s);
+	session_index_hide(ix, s);
 	HASH_DELETE(links.by_id, ix->sessions, s);
 	if (--call->n_sessions == 0)
 		call_free(ix, call);

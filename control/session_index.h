@@ -47,6 +47,7 @@ struct session_links {
 struct session_index {
 	struct call *calls;
 	struct session *sessions; // by id, in creation order
+	uint64_t n_visible; // those that are not hidden
 	uint32_t n_addrs;
 	uint32_t port_min;
 	uint32_t n_pairs; // per address
@@ -66,7 +67,7 @@ size_t session_index_count(const struct session_index *ix);
 // Enter a session under its id and at the end of its call. Returns 0 or -ENOMEM.
 int session_index_add(struct session_index *ix, struct session *s, struct slice callid);
 // Take it out of its call's list: commands no longer find it. Its Call-ID stays known.
-void session_index_hide(struct session *s);
+void session_index_hide(struct session_index *ix, struct session *s);
 void session_index_remove(struct session_index *ix, struct session *s);
 
 // Name the user of a pair; NULL = nobody. Returns 0, -ERANGE, -ENOMEM.

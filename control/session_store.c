@@ -339,7 +339,9 @@ int session_store_load(struct control *ctl, const void *record, size_t size) {
 	}
 	if (fixed->flags & RR_RECORD_ENDING) {
 		s->state = SESSION_ENDING;
-		session_index_hide(s);
+		session_index_hide(&ctl->index, s);
+	} else if (s->id < ctl->stats.counter[STATS_cleared_below]) {
+		session_end_untold(ctl, s); // by an `X` that was not brought to its end
 	} else {
 		expiry_arm(ctl, s);
 	}

@@ -216,6 +216,8 @@ void stats_look_for_unsettled(struct control *ctl) {
 	count_unsettled(st, &ctl->turn);
 	count_unsettled(st, &ctl->waiting);
 	count_unsettled(st, &ctl->held);
+	// The other way round: over, and not yet counted.
+	st->unsettled[STATS_nsess_destroyed] -= ctl->clearance.n_left;
 }
 
 // ---- `G`

@@ -247,7 +247,7 @@ TEST_F(ResyncTest, ManySessionsGoStepByStep) {
 	turn();
 	turn();
 	EXPECT_TRUE(resync_running(&ctl.resync));
-	EXPECT_LE(dp_client_n_background(ctl.dp), (uint32_t)RESYNC_WINDOW);
+	EXPECT_LE(dp_client_n_background(ctl.dp), (uint32_t)DP_BACKGROUND_WINDOW);
 	EXPECT_NE(command("U more 198.18.0.50 4000 ft").substr(0, 1), "E");
 	settle();
 	EXPECT_FALSE(resync_running(&ctl.resync));

@@ -513,7 +513,7 @@ TEST_F(Rrctl, StatsShowWhatControlCounts) {
 	EXPECT_EQ(number(control, "ports_taken"), 7);
 	EXPECT_EQ(number(control, "dp_silent"), 0);
 	EXPECT_EQ(json_object_get(control, "dp_region"), nullptr);
-	EXPECT_EQ(json_object_size(control), static_cast<size_t>(N_PLACES - 4));
+	EXPECT_EQ(json_object_size(control), static_cast<size_t>(N_PLACES - 5));
 	json_decref(doc);
 	Result table = run("stats show");
 	EXPECT_NE(table.out.find("\n\nCOUNTER      CONTROL\n"
