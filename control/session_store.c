@@ -41,10 +41,28 @@ static uint32_t n_retired(const struct session *s) {
 	return n < RR_RECORD_MAX_RETIRED ? n : RR_RECORD_MAX_RETIRED;
 }
 
+// The counters of former ports, or zeros.
+static const struct rr_flow_totals *base_of(const struct session *s, unsigned int i) {
+	static const struct rr_flow_totals none;
+	const struct rr_flow_totals *base = s->leg[i / SESSION_N_FLOWS].base;
+
+	return base ? &base[i % SESSION_N_FLOWS] : &none;
+}
+
+// Most calls keep the ports they got, and have none.
+static unsigned int n_bases(const struct session *s) {
+	static const struct rr_flow_totals none;
+
+	for (unsigned int i = 0; i < N_BASES; i++)
+		if (memcmp(base_of(s, i), &none, sizeof(none)) != 0)
+			return N_BASES;
+	return 0;
+}
+
 size_t session_store_size(const struct rr_config *cfg, const struct session *s) {
 	size_t size = sizeof(struct rr_session_record) +
 		      n_retired(s) * sizeof(struct rr_session_record_retired) +
-		      N_BASES * sizeof(struct rr_flow_totals);
+		      n_bases(s) * sizeof(struct rr_flow_totals);
 
 	for (unsigned int i = 0; i < RR_RECORD_N_TEXTS; i++)
 		size += record_text(cfg, s, i).len;
@@ -113,15 +131,10 @@ static char *write_retired(const struct rr_config *cfg, const struct session *s,
 	return p;
 }
 
-// Bases have room in every row, so that no row grows when a region is left.
-static char *write_bases(const struct session *s, char *p) {
-	static const struct rr_flow_totals none;
-
-	for (unsigned int i = 0; i < N_BASES; i++) {
-		const struct rr_flow_totals *base = s->leg[i / SESSION_N_FLOWS].base;
-
-		memcpy(p, base ? &base[i % SESSION_N_FLOWS] : &none, sizeof(none));
-		p += sizeof(none);
+static char *write_bases(const struct session *s, unsigned int n, char *p) {
+	for (unsigned int i = 0; i < n; i++) {
+		memcpy(p, base_of(s, i), sizeof(struct rr_flow_totals));
+		p += sizeof(struct rr_flow_totals);
 	}
 	return p;
 }
@@ -138,14 +151,14 @@ void session_store_write(const struct rr_config *cfg, const struct session *s, v
 		.notify_local_be = s->notify_local_be,
 		.owner_port = s->owner_port,
 		.n_retired = (uint8_t)n_retired(s),
-		.n_bases = N_BASES,
+		.n_bases = (uint8_t)n_bases(s),
 	};
 	char *p = (char *)record + sizeof(fixed);
 
 	for (unsigned int i = 0; i < SESSION_N_LEGS; i++)
 		write_leg(cfg, &s->leg[i], &fixed.leg[i]);
 	p = write_retired(cfg, s, p);
-	p = write_bases(s, p);
+	p = write_bases(s, fixed.n_bases, p);
 	for (unsigned int i = 0; i < RR_RECORD_N_TEXTS; i++) {
 		struct slice text = record_text(cfg, s, i);
 

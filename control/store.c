@@ -43,6 +43,7 @@ struct store {
 	uint64_t map_pages;
 	uint64_t used_pages; // by rows, as of the last commit
 	uint32_t n_cookies_put; // in this transaction
+	uint64_t last_session; // greatest id; UINT64_MAX until store_each_session has found it
 	void *scratch; // aligned copy of the row that is being looked at
 	size_t scratch_size;
 };
@@ -192,6 +193,7 @@ int store_open(struct store **out, const struct store_params *params) {
 		return ret;
 	}
 	st->is_open = true;
+	st->last_session = UINT64_MAX;
 	*out = st;
 	return 0;
 }
@@ -296,7 +298,13 @@ static int each_row(struct store *st, enum db db, row_fn fn, void *arg) {
 	return ret;
 }
 
+static void note_session(struct store *st, uint64_t id) {
+	if (id > st->last_session)
+		st->last_session = id;
+}
+
 struct session_walk {
+	struct store *st;
 	int (*fn)(void *arg, uint64_t id, const void *record, size_t size);
 	void *arg;
 };
@@ -304,13 +312,15 @@ struct session_walk {
 static int walk_session(void *arg, const struct row *row) {
 	const struct session_walk *walk = (const struct session_walk *)arg;
 
+	note_session(walk->st, row->key);
 	return walk->fn(walk->arg, row->key, row->data, row->size);
 }
 
 int store_each_session(struct store *st,
 	int (*fn)(void *arg, uint64_t id, const void *record, size_t size), void *arg) {
-	struct session_walk walk = {fn, arg};
+	struct session_walk walk = {st, fn, arg};
 
+	st->last_session = 0;
 	return each_row(st, DB_SESSIONS, walk_session, &walk);
 }
 
@@ -380,8 +390,13 @@ static int reserve(struct store *st, enum db db, uint64_t number, size_t size, u
 	return ret;
 }
 
+// A new session's row goes behind all others, which fills its page to the end; in any other place
+// a full page is cut in two halves.
 int store_put_session(struct store *st, uint64_t id, size_t size, void **room) {
-	return reserve(st, DB_SESSIONS, id, size, 0, room);
+	unsigned int flags = id > st->last_session ? MDB_APPEND : 0;
+
+	note_session(st, id);
+	return reserve(st, DB_SESSIONS, id, size, flags, room);
 }
 
 static int delete_row(struct store *st, enum db db, uint64_t number) {

@@ -265,6 +265,38 @@ TEST_F(StoreTest, NoticesComeBackUntilTheyAreDeleted) {
 	EXPECT_EQ(rows, (std::vector<std::string>{"0:s0", "2:s2", "3:s3"}));
 }
 
+// Half-full pages would be twice the memory of a call.
+TEST_F(StoreTest, NewSessionsFillTheirPages) {
+	const size_t n_rows = 1000, row_size = 500, head = 16; // of a row in its page
+	std::string row(row_size, 'x');
+	MDB_env *env;
+	MDB_txn *txn;
+	MDB_dbi db;
+	MDB_stat stat;
+
+	EXPECT_TRUE(sessions().empty());
+	for (uint64_t id = 1; id <= n_rows; id++) {
+		if (id == n_rows / 2) { // by another process, behind what is there
+			reopen();
+			EXPECT_EQ(sessions().size(), n_rows / 2 - 1);
+		}
+		ASSERT_EQ(store_begin(store), 0);
+		ASSERT_EQ(put(id, row), 0);
+		ASSERT_EQ(put(id / 2 + 1, row), 0); // one that is there changes
+		ASSERT_EQ(store_commit(store, 2000), 0);
+	}
+	EXPECT_EQ(sessions().size(), n_rows);
+	ASSERT_EQ(mdb_env_create(&env), 0);
+	ASSERT_EQ(mdb_env_set_maxdbs(env, RR_STORE_N_DBS), 0);
+	ASSERT_EQ(mdb_env_open(env, dir.c_str(), MDB_RDONLY | MDB_NOTLS, 0), 0);
+	ASSERT_EQ(mdb_txn_begin(env, nullptr, MDB_RDONLY, &txn), 0);
+	ASSERT_EQ(mdb_dbi_open(txn, RR_STORE_SESSIONS, MDB_INTEGERKEY, &db), 0);
+	ASSERT_EQ(mdb_stat(txn, db, &stat), 0);
+	EXPECT_LE(stat.ms_leaf_pages, n_rows / ((stat.ms_psize - head) / (row_size + head)) + 1);
+	mdb_txn_abort(txn);
+	mdb_env_close(env);
+}
+
 TEST_F(StoreTest, FullMapIsAnErrorThatLosesNothing) {
 	std::string row(1000, 'x');
 	uint64_t id = 0;
@@ -508,6 +540,28 @@ TEST_F(RowTest, ASessionComesBackAsItWas) {
 	EXPECT_EQ(row("c"), c);
 }
 
+TEST_F(RowTest, OnlyCountersOfFormerPortsTakeRoom) {
+	struct rr_session_record_view v;
+
+	command("U c 198.18.0.50 4000 ft");
+	command("L c 198.18.0.60 5000 ft tt");
+	settle();
+	receive(session("c"), SESSION_CALLEE, SESSION_RTP, 3);
+	std::string bytes = row("c");
+	ASSERT_EQ(view(&v, bytes), 0);
+	EXPECT_EQ(v.fixed->n_bases, 0);
+	command("Un c 198.18.0.50 4002 ft tt");
+	pass(1);
+	bytes = row("c");
+	ASSERT_EQ(view(&v, bytes), 0);
+	ASSERT_EQ(v.fixed->n_bases, 4);
+	EXPECT_EQ(v.bases[0].n_packets, 3U);
+	crash();
+	open();
+	EXPECT_EQ(row("c"), bytes);
+	EXPECT_NE(command("Q c ft tt").find(" 3 "), std::string::npos);
+}
+
 TEST_F(RowTest, RowsThatFitNoMoreAreDroppedAndSaidSo) {
 	command("U gone 198.18.0.50 4000 ft");
 	command("Ul{lab1} kept 198.18.0.50 4000 ft");
@@ -566,6 +620,8 @@ TEST_F(SmallStoreTest, FullStoreHasRoomForAnotherRegion) {
 	while (command("Ul{lab1} c" + std::to_string(n) + " 198.18.0.50 4000 ft") != "E72")
 		ASSERT_LT(++n, 20000);
 	ASSERT_GT(n, 1000);
+	for (struct session *s = session_index_first(&ctl.index); s; s = session_index_next(s))
+		receive(s, SESSION_CALLEE, SESSION_RTP, 1); // the row grows by the counters
 	dp.stop();
 	rr_region_path(&cfg, path, sizeof(path));
 	ASSERT_EQ(unlink(path), 0);
