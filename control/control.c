@@ -370,15 +370,25 @@ static void on_event(void *arg, struct dp_local local, const struct rr_event *ev
 }
 
 // What only the old region knows is kept: sources, counters, when media was last seen. That is news
-// of every session at once, too much for one transaction of a store that is well filled.
-static void on_region_leaving(void *arg) {
+// of every session, too much for one turn, and for one transaction of a store that is well filled.
+static bool on_region_leaving(void *arg) {
 	struct control *ctl = (struct control *)arg;
+	struct session *first = session_index_first(&ctl->index);
 
+	if (!ctl->leaves_region)
+		ctl->capture = first;
+	ctl->leaves_region = true;
+	for (unsigned int i = 0; ctl->capture && i < CONTROL_CAPTURE_SLICE; i++) {
+		session_capture(ctl, ctl->capture, true);
+		ctl->capture = session_index_next(ctl->capture);
+	}
+	if (ctl->capture)
+		return false;
 	stats_read_region(&ctl->stats, dp_client_region(ctl->dp));
-	for (struct session *s = session_index_first(&ctl->index); s; s = session_index_next(s))
-		session_capture(ctl, s, true);
-	ctl->rewrite = session_index_first(&ctl->index);
+	ctl->leaves_region = false;
+	ctl->rewrite = first;
 	ctl->commit_wanted = true;
+	return true;
 }
 
 static void on_settled(void *arg) {

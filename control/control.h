@@ -25,6 +25,9 @@
 
 RR_BEGIN_DECLS
 
+// Sessions of which one turn reads all that a region knows, before it is left for another.
+#define CONTROL_CAPTURE_SLICE 500
+
 struct listener_stats;
 struct port_alloc;
 struct retrans;
@@ -44,6 +47,8 @@ struct control {
 	struct session_index index;
 	struct session *dirty; // by links.next_dirty, in the order in which they became so
 	struct session *last_dirty; // of those
+	struct session *capture; // the next one of which the region is read before it is left
+	bool leaves_region;
 	struct session *rewrite; // from this one on all become dirty, a slice a commit
 	bool refused; // the last commit failed
 	struct stats stats;

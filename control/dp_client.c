@@ -30,6 +30,7 @@ struct dp_client {
 	char path[RR_PATH_LEN + 64];
 
 	struct dp_region at;
+	struct dp_region next; // attached while `at` is being left for it
 	uint64_t generation;
 	uint32_t n_lanes;
 	struct dp_lane *lanes;
@@ -157,8 +158,6 @@ static int use_region(struct dp_client *dp, const struct dp_region *fresh) {
 
 	if (!lanes)
 		return -ENOMEM;
-	if (dp_region_attached(&old))
-		dp->hooks.region_leaving(dp->hooks.arg);
 	kept = lanes_empty(dp);
 	free(dp->lanes);
 	dp->at = *fresh;
@@ -174,22 +173,33 @@ static int use_region(struct dp_client *dp, const struct dp_region *fresh) {
 	return 0;
 }
 
-static void attach(struct dp_client *dp) {
-	struct dp_region fresh;
-	int ret = dp_region_attach(&fresh, dp->cfg, dp->path);
+// Map what the path names. Returns false when there is nothing to be used.
+static bool find_next(struct dp_client *dp) {
+	int ret;
 
-	if (ret < 0) {
-		if (ret != -ENOENT && rr_log_allow(&attach_limit))
-			rr_warn("dp_client", "cannot attach to the region path=%s: %s", dp->path,
-				strerror(-ret));
+	if (dp_region_attached(&dp->next))
+		return true;
+	ret = dp_region_attach(&dp->next, dp->cfg, dp->path);
+	if (ret < 0 && ret != -ENOENT && rr_log_allow(&attach_limit))
+		rr_warn("dp_client", "cannot attach to the region path=%s: %s", dp->path,
+			strerror(-ret));
+	return ret == 0;
+}
+
+static void attach(struct dp_client *dp) {
+	int ret;
+
+	if (!find_next(dp))
 		return;
-	}
-	ret = use_region(dp, &fresh);
+	if (dp_region_attached(&dp->at) && !dp->hooks.region_leaving(dp->hooks.arg))
+		return;
+	ret = use_region(dp, &dp->next);
 	if (ret < 0) {
-		dp_region_detach(&fresh);
+		dp_region_detach(&dp->next);
 		rr_err("dp_client", "cannot use the region: %s", strerror(-ret));
 		return;
 	}
+	dp->next = (struct dp_region){0};
 	rr_info("dp_client", "attached to a region workers=%u generation=%llu", dp->n_lanes,
 		(unsigned long long)dp->generation);
 }
@@ -208,12 +218,13 @@ static void follow_generation(struct dp_client *dp) {
 
 void dp_client_watch(struct dp_client *dp, uint64_t now_ns) {
 	bool due = dp->watched_ns == 0 || now_ns - dp->watched_ns >= WATCH_PERIOD_NS;
+	bool leaving = dp_region_attached(&dp->next);
 
-	if (due) {
+	if (due)
 		dp->watched_ns = now_ns;
-		if (!dp_region_attached(&dp->at) || rr_region_replaced(&dp->at.shm, dp->path))
-			attach(dp);
-	}
+	if (leaving || (due && (!dp_region_attached(&dp->at) ||
+				       rr_region_replaced(&dp->at.shm, dp->path))))
+		attach(dp);
 	if (!dp_region_attached(&dp->at))
 		return;
 	follow_generation(dp);
@@ -234,6 +245,7 @@ void dp_client_free(struct dp_client *dp) {
 	}
 	dp_pool_fini(&dp->pool);
 	dp_region_detach(&dp->at);
+	dp_region_detach(&dp->next);
 	free(dp->lanes);
 	free(dp);
 }
@@ -424,7 +436,11 @@ unsigned int dp_client_poll(struct dp_client *dp) {
 // ---- questions
 
 bool dp_client_busy(const struct dp_client *dp) {
-	return dp->pool.n_outstanding > 0;
+	return dp->pool.n_outstanding > 0 || dp_region_attached(&dp->next);
+}
+
+uint64_t dp_client_region_number(const struct dp_client *dp) {
+	return dp->counter[DP_C_regions];
 }
 
 uint32_t dp_client_n_background(const struct dp_client *dp) {

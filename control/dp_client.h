@@ -38,8 +38,9 @@ struct dp_hooks {
 	void (*event)(void *arg, struct dp_local local, const struct rr_event *event);
 	// The last request of a job was answered; job->failed when one was refused.
 	void (*job_acked)(void *arg, struct job *job);
-	// The region is about to be unmapped for another one; it can still be read.
-	void (*region_leaving)(void *arg);
+	// The region is about to be unmapped for another one; it can still be read. Called once a
+	// watch until it returns true: all that is wanted of it was read.
+	bool (*region_leaving)(void *arg);
 	// Every worker answered its barrier: from here on a resync is worth its while.
 	void (*settled)(void *arg);
 };
@@ -98,7 +99,10 @@ unsigned int dp_client_poll(struct dp_client *dp);
 // The job's deadline has passed: its requests go on without it.
 void dp_client_forget(struct dp_client *dp, struct job *job);
 
-// True while a request is queued or not answered.
+// Grows with every region that is attached; 0: none was.
+uint64_t dp_client_region_number(const struct dp_client *dp);
+
+// True while a request is queued or not answered, or a region is being left.
 bool dp_client_busy(const struct dp_client *dp);
 // Requests without a job that are queued or not answered: the measure for a resync's steps.
 uint32_t dp_client_n_background(const struct dp_client *dp);

@@ -17,7 +17,7 @@ RR_BEGIN_DECLS
 struct control;
 struct session;
 
-#define RESYNC_SCAN 65536 // slots looked at in one step
+#define RESYNC_SCAN 16384 // slots looked at in one step
 
 enum resync_phase {
 	RESYNC_IDLE,

@@ -114,6 +114,8 @@ void session_free(struct control *ctl, struct session *s) {
 	clearance_session_gone(ctl, s);
 	if (ctl->rewrite == s)
 		ctl->rewrite = session_index_next(s);
+	if (ctl->capture == s)
+		ctl->capture = session_index_next(s);
 	expiry_disarm(&ctl->expiry, s);
 	if (s->links.call)
 		session_index_remove(&ctl->index, s);

@@ -121,6 +121,7 @@ struct session {
 	uint64_t created_unix_ms; // for people
 	struct session_leg leg[SESSION_N_LEGS];
 	uint64_t due_tick; // expiry.c: when to look next
+	uint64_t captured; // number of the region whose counters were added to the bases; 0 = none
 	uint32_t notify_local_be; // IPv4 address that the notice leaves from; 0 = any
 	uint16_t owner_port; // of leg 0 when the session was made: names the owner of all its flows
 	uint8_t state; // enum session_state

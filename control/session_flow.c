@@ -239,11 +239,18 @@ static void add_flow(struct control *ctl, const struct session_pair *pair, unsig
 	add_totals(totals, &current);
 }
 
+// Its counters were added to the base, because the region is being left.
+static bool is_captured(const struct control *ctl, const struct session *s) {
+	return s->captured != 0 && s->captured == dp_client_region_number(ctl->dp);
+}
+
 void session_flow_totals(struct control *ctl, const struct session *s, unsigned int leg,
 	unsigned int flow, struct rr_flow_totals *totals) {
 	const struct session_leg *l = &s->leg[leg];
 
 	*totals = l->base ? l->base[flow] : (struct rr_flow_totals){.n_packets = 0};
+	if (is_captured(ctl, s))
+		return;
 	for (const struct session_retired *r = s->retired; r; r = r->next)
 		if (r->leg == leg)
 			add_flow(ctl, &r->pair, flow, totals);
@@ -255,6 +262,8 @@ void session_add_to_base(
 	struct control *ctl, struct session *s, unsigned int leg, const struct session_pair *pair) {
 	struct session_leg *l = &s->leg[leg];
 
+	if (is_captured(ctl, s))
+		return;
 	if (!l->base)
 		l->base = (struct rr_flow_totals *)calloc(SESSION_N_FLOWS, sizeof(*l->base));
 	for (unsigned int flow = 0; l->base && flow < SESSION_N_FLOWS; flow++)
@@ -294,6 +303,8 @@ void session_capture(struct control *ctl, struct session *s, bool keep_counters)
 	}
 	for (struct session_retired *r = s->retired; r && keep_counters; r = r->next)
 		session_add_to_base(ctl, s, r->leg, &r->pair);
+	if (keep_counters)
+		s->captured = dp_client_region_number(ctl->dp);
 	if (changed && !keep_counters)
 		session_touch(ctl, s);
 }

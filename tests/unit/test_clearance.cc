@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: BSD-2-Clause
-// Very many sessions that end at once, by `X` or by expiry: a slice a turn, and nobody notices.
+// Very many sessions that end at once, by `X` or by expiry, or whose region is left: a slice a
+// turn, and nobody notices.
 //
 //	commands --> control <--> fake dataplane      2,000 calls and more, one turn at a time
 //
@@ -195,4 +196,59 @@ TEST_F(MassExpiryTest, AllOfOneSecondEndInSlicesAndCommandsGoOn) {
 	EXPECT_EQ(G("nsess_destroyed nsess_timeout"), "1000 999");
 	EXPECT_EQ(ctl.outbox.stats.n_waiting, (uint64_t)N_CALLS - 1);
 	EXPECT_EQ(n_taken(), 0U);
+}
+
+class LeavingTest : public ClearanceTest {
+      protected:
+	void replace_region() {
+		char path[RR_PATH_LEN + 64];
+
+		for (struct session *s = session_index_first(&ctl.index); s;
+			s = session_index_next(s))
+			receive(s, SESSION_CALLEE, SESSION_RTP, 1);
+		dp.stop();
+		rr_region_path(&cfg, path, sizeof(path));
+		ASSERT_EQ(unlink(path), 0);
+		dp.start(&cfg, now);
+		now += SECOND;
+	}
+	unsigned int n_captured() {
+		unsigned int n = 0;
+
+		for (struct session *s = session_index_first(&ctl.index); s;
+			s = session_index_next(s))
+			n += s->captured != 0;
+		return n;
+	}
+	// npkts_ina and npkts_ino, of whose legs one has a packet.
+	uint64_t n_packets(const std::string &callid) {
+		struct rr_flow_totals t;
+
+		session_flow_totals(&ctl, session(callid), SESSION_CALLEE, SESSION_RTP, &t);
+		return t.n_packets;
+	}
+};
+
+TEST_F(LeavingTest, ReadsTheOldRegionInSlices) {
+	replace_region();
+	turn();
+	EXPECT_EQ(n_captured(), (unsigned int)CONTROL_CAPTURE_SLICE);
+	ASSERT_TRUE(control_waiting(&ctl));
+	// Whether it was read already or not, nothing is counted twice.
+	EXPECT_EQ(n_packets("c0"), 1U);
+	EXPECT_EQ(n_packets("c999"), 1U);
+	struct job *version = execute("V");
+	struct job *gone = execute("D c0 ft");
+	session_free(&ctl, session("c" + std::to_string(CONTROL_CAPTURE_SLICE))); // the cursor's
+
+	turn();
+	EXPECT_TRUE(replied(version));
+	settle();
+	ASSERT_TRUE(replied(gone));
+	EXPECT_EQ(reply_of(gone), "0");
+	EXPECT_EQ(n_packets("c1"), 1U);
+	EXPECT_EQ(n_packets("c999"), 1U);
+	EXPECT_EQ(dp_client_region_number(ctl.dp), 2U);
+	receive(session("c999"), SESSION_CALLEE, SESSION_RTP, 2);
+	EXPECT_EQ(n_packets("c999"), 3U);
 }

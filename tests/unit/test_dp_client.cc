@@ -20,6 +20,7 @@ class DpClientTest : public ::testing::Test {
 	std::vector<struct rr_event> events;
 	std::vector<struct job *> done;
 	int n_leaving = 0;
+	int n_leaving_wanted = 1; // calls until all is read
 	int n_settled = 0;
 	uint64_t uid_while_leaving = 0;
 
@@ -36,7 +37,7 @@ class DpClientTest : public ::testing::Test {
 	static void on_done(void *arg, struct job *job) {
 		((DpClientTest *)arg)->done.push_back(job);
 	}
-	static void on_leaving(void *arg) {
+	static bool on_leaving(void *arg) {
 		DpClientTest *t = (DpClientTest *)arg;
 		struct rr_flow f;
 		struct rr_flow_cold c;
@@ -44,6 +45,7 @@ class DpClientTest : public ::testing::Test {
 		t->n_leaving++;
 		if (dp_client_read_flow(t->client, {0, 20000}, 5, &f, &c) == 0)
 			t->uid_while_leaving = f.uid;
+		return t->n_leaving >= t->n_leaving_wanted;
 	}
 	static void on_settled(void *arg) {
 		((DpClientTest *)arg)->n_settled++;
