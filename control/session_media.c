@@ -105,7 +105,8 @@ static enum rtpp_error check_new(struct exec *x) {
 		stats_add(&ctl->stats, STATS_store_full, 1);
 		return RTPP_E_NO_PORT_NEW;
 	}
-	if (session_index_count(&ctl->index) >= ctl->cfg->max_sessions)
+	// Those that are over do not count, even while their flows and ports are still there.
+	if (ctl->index.n_visible - ctl->clearance.n_left >= ctl->cfg->max_sessions)
 		return ports_error(x, -ENOSPC, RTPP_E_NO_PORT_NEW);
 	return RTPP_OK;
 }

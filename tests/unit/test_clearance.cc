@@ -16,7 +16,7 @@ class ClearanceTest : public ControlTest {
 	ClearanceTest() {
 		settings.realms = "main lab1";
 		settings.media = "port_min = 20000; port_max = 29999; learning = \"compat\";";
-		settings.control += " media_ttl_s = 20;";
+		settings.control += " media_ttl_s = 20; max_sessions = 1000;";
 	}
 	void SetUp() override {
 		ControlTest::SetUp();
@@ -89,6 +89,13 @@ TEST_F(ClearanceTest, NobodyMeetsASessionOfBefore) {
 	EXPECT_EQ(n_taken(), 1U);
 	EXPECT_EQ(dp.n_installed(), 2U);
 	EXPECT_EQ(G("nsess_created nsess_destroyed"), "1001 1000");
+}
+
+TEST_F(ClearanceTest, WhatIsOverLeavesRoomForAnotherAtOnce) {
+	EXPECT_EQ(command("Ul{lab1} c 198.18.0.50 4000 ft"), "E72");
+	EXPECT_EQ(command("D c0 ft"), "0");
+	EXPECT_NE(command("Ul{lab1} c 198.18.0.50 4000 ft"), "E72");
+	EXPECT_EQ(command("Ul{lab1} d 198.18.0.50 4000 ft"), "E72");
 }
 
 TEST_F(ClearanceTest, ASecondOneEndsWhatCameBetween) {
