@@ -168,6 +168,33 @@ TEST_F(PortAlloc, EveryFillLevelGivesUniformPorts) {
 	}
 }
 
+static uint32_t n_draws;
+
+static uint32_t counted(void *arg) {
+	n_draws++;
+	return from_mt(arg);
+}
+
+// An allocator that looks for a free port by trial draws ten times at 90 %.
+TEST_F(PortAlloc, OneDrawIsEnoughAtAnyFillLevel) {
+	uint8_t owners[RR_N_BUCKETS];
+
+	for (int i = 0; i < RR_N_BUCKETS; i++)
+		owners[i] = (uint8_t)(i % 4);
+	params.bucket_owner = owners;
+	params.random32 = counted;
+	for (uint32_t worker : {0U, PORT_ALLOC_ANY_WORKER}) {
+		make();
+		n_draws = 0;
+		for (uint32_t n = 1; n <= 5000; n++) {
+			ASSERT_NE(take(worker), NONE);
+			ASSERT_EQ(n_draws, n);
+		}
+		port_alloc_free(pa);
+		pa = nullptr;
+	}
+}
+
 static uint32_t from_script(void *arg) {
 	auto *script = static_cast<std::vector<uint32_t> *>(arg);
 	uint32_t value = script->back();
