@@ -53,7 +53,7 @@ STRESS_TESTS := ring region flow
 FUZZ_TARGETS := rtpp stdio parse rtp dp_msg
 # Scripts: tests/golden/NAME, tests/packets/NAME.py, tests/smoke/NAME.sh, tests/sip/NAME.sh,
 # tests/crash/NAME.py.
-GOLDEN_TESTS := transcripts vectors supervision notices
+GOLDEN_TESTS := transcripts vectors supervision notices full_pool
 PACKET_TESTS := relay fragments drops learning slow_path turns workers start_stop hostile_region
 SMOKE_TESTS := call_test families_test many_calls_test reinvite_test spoof_test ttl_test \
 	control_restart_test dataplane_restart_test second_instance_test tcp_controller_test stdio_controller_test
