@@ -203,7 +203,7 @@ PROGRAMS += $(BUILD)/rtppload
 # The same with crash points compiled in, for the crash tests only.
 CRASH_PROGRAMS := $(BUILD)/crash/rtprelay-dp $(BUILD)/crash/rtprelayd
 
-.PHONY: all help deps run check test smoke sip packets stress crash fuzz lint format debug clean unit \
+.PHONY: all help deps run check test smoke sip packets stress crash fuzz lint format debug clean unit load \
 	golden crash-programs corpus check-build stress-build smoke-build sip-build crash-build fuzz-build lint-build
 .DEFAULT_GOAL := all
 
@@ -371,6 +371,10 @@ sip: $(PROGRAMS)
 #: make crash      kill either program at named points and at random (root)
 crash: $(PROGRAMS) $(CRASH_PROGRAMS)
 	$(call run_each,crash,$(CRASH_TESTS),$(PYTHON) tests/crash/$$t.py)
+
+#: make load       250,000 calls in one process, CPU time and memory as a table; two minutes
+load: $(PROGRAMS)
+	BUILD=$(BUILD) tests/load/calls
 
 #: make test       everything, on a bare machine, as root
 test:
