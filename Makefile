@@ -38,22 +38,20 @@ CONTROL_SRC := main.c supervisor.c passed_sockets.c command_socket.c privdrop.c 
 	cmd_update.c cmd_lookup.c cmd_delete.c cmd_query.c cmd_info.c cmd_stats.c cmd_media.c \
 	subcommand.c dp_client.c dp_lane.c dp_region.c dp_request.c store.c store_boot.c folder.c resync.c expiry.c stats.c
 CONTROL_SRC += notice_target.c outbox.c notifier.c
-CONTROL_SRC += clearance.c
-
-RRCTL_SRC := rrctl.c rrctl_out.c rrctl_region.c rrctl_store.c rrctl_status.c rrctl_port.c \
-	rrctl_stats.c rrctl_flow.c rrctl_session.c rrctl_config.c
+CONTROL_SRC += clearance.c operator.c operator_socket.c
+RRCTL_SRC := rrctl.c rrctl_out.c rrctl_region.c rrctl_store.c rrctl_status.c rrctl_port.c rrctl_stats.c rrctl_flow.c rrctl_session.c rrctl_config.c rrctl_operator.c
 RTPPLOAD_SRC := rtppload.c load_link.c load_book.c load_figures.c
 
 # Unit tests: a name here is tests/unit/test_NAME.cc; test_NAME_OBJ names what it links.
 UNIT_TESTS := counters endpoint log config rrctl ring region arp nd mld icmp steering neighbour rtpp_lex rtpp_parse rtpp_reply port_alloc retrans command_socket listener stdio_bridge session session_change no_memory commands turn realm_select store expiry resync dp_client
 UNIT_TESTS += eal memif side_doors learn parse flow_table flow_read rtp_stats relay rewrite command fragment_set fragmenter
 UNIT_TESTS += notice_target outbox notifier
-UNIT_TESTS += clearance
+UNIT_TESTS += clearance operator operator_socket
 STRESS_TESTS := ring region flow
 FUZZ_TARGETS := rtpp stdio parse rtp dp_msg
 # Scripts: tests/golden/NAME, tests/packets/NAME.py, tests/smoke/NAME.sh, tests/sip/NAME.sh,
 # tests/crash/NAME.py.
-GOLDEN_TESTS := transcripts vectors supervision notices full_pool
+GOLDEN_TESTS := transcripts vectors supervision notices full_pool operator
 PACKET_TESTS := relay fragments drops learning slow_path turns workers start_stop hostile_region
 SMOKE_TESTS := call_test families_test many_calls_test reinvite_test spoof_test ttl_test \
 	control_restart_test dataplane_restart_test second_instance_test tcp_controller_test stdio_controller_test
@@ -106,7 +104,7 @@ test_stdio_bridge_OBJ := control/stdio_bridge.o common/log.o
 CORE_OBJ = $(CONFIG_OBJ) $(addprefix common/,shm_region.o counters.o ring.o flow_totals.o \
 	session_record.o) $(patsubst %.c,control/%.o,$(filter-out main.c supervisor.c \
 	passed_sockets.c command_socket.c privdrop.c loop.c listener.c datagram_socket.c \
-	stream_conn.c stdio_bridge.c notifier.c,$(CONTROL_SRC)))
+	stream_conn.c stdio_bridge.c notifier.c operator_socket.c,$(CONTROL_SRC)))
 CORE_LIBS = $(COMMON_LIBS) -llmdb
 test_session_OBJ = $(CORE_OBJ)
 test_session_LIBS = $(CORE_LIBS)
@@ -157,6 +155,10 @@ test_notifier_OBJ = $(CORE_OBJ) control/notifier.o
 test_notifier_LIBS = $(CORE_LIBS) -levent_core
 test_clearance_OBJ = $(CORE_OBJ)
 test_clearance_LIBS = $(CORE_LIBS)
+test_operator_OBJ = $(CORE_OBJ)
+test_operator_LIBS = $(CORE_LIBS) -Wl,--wrap=store_commit
+test_operator_socket_OBJ = $(CORE_OBJ) control/operator_socket.o control/command_socket.o
+test_operator_socket_LIBS = $(CORE_LIBS) -levent_core
 stress_ring_OBJ := common/ring.o
 stress_region_OBJ := common/shm_region.o common/counters.o
 stress_flow_OBJ = $(LEARNING_OBJ) dpdk_app/relay.o common/ring.o common/shm_region.o \

@@ -65,7 +65,7 @@ static const struct rr_option_choice learning_modes[] = {
 
 static const struct rr_option instance_rows[] = {
 	{"run_dir", &rr_type_path, FIELD(rr_config, run_dir), .fallback = "\"/run/rtprelay\"",
-		.min = 1, .max = 200,
+		.min = 1, .max = 93,
 		.help = "folder of the lock, and of the region unless hugepage_dir is set; on "
 			"tmpfs"},
 	{"hugepage_dir", &rr_type_path, FIELD(rr_config, hugepage_dir), .fallback = "\"\"",

@@ -6,15 +6,18 @@
 #include "job.h"
 
 // Ids grow, and the index keeps sessions in the order in which they were made.
-void clearance_begin(struct control *ctl) {
+size_t clearance_begin(struct control *ctl, struct job *job) {
 	struct clearance *cl = &ctl->clearance;
+	size_t n = ctl->index.n_visible;
 
 	cl->below = ctl->next_uid;
 	cl->at_ns = ctl->now_ns;
-	cl->n_left = ctl->index.n_visible;
+	cl->n_left = n;
 	cl->cursor = session_index_first(&ctl->index);
 	ctl->stats.counter[STATS_cleared_below] = cl->below;
+	job->clears_below = cl->below;
 	clearance_step(ctl);
+	return n;
 }
 
 bool clearance_covers(const struct control *ctl, const struct session *s) {

@@ -29,7 +29,8 @@ struct clearance {
 	struct job_list jobs; // commands that wait for it, by deadline
 };
 
-void clearance_begin(struct control *ctl);
+// End them all. `job` waits for that. Returns how many there were.
+size_t clearance_begin(struct control *ctl, struct job *job);
 // Go on; does nothing when there is nothing to do.
 void clearance_step(struct control *ctl);
 

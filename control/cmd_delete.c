@@ -50,8 +50,7 @@ enum rtpp_error cmd_delete(struct exec *x) {
 }
 
 enum rtpp_error cmd_delete_all(struct exec *x) {
-	clearance_begin(x->ctl);
-	x->job->clears_below = x->ctl->clearance.below;
+	clearance_begin(x->ctl, x->job);
 	exec_changes(x);
 	rtpp_reply_ok(x->reply);
 	return RTPP_OK;

@@ -16,6 +16,9 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "config.h"
+#include "operator_channel.h"
+
 #define BACKLOG 1024
 #define RECEIVE_BUFFER (4 << 20)
 #define TCP_BUFFER (64 << 10)
@@ -118,8 +121,18 @@ int command_socket_parse(struct command_socket *s, const char *text) {
 	return -EINVAL;
 }
 
+int command_socket_operator(struct command_socket *s, const char *run_dir) {
+	char path[RR_PATH_LEN + sizeof("/" RR_OPERATOR_SOCKET)];
+
+	memset(s, 0, sizeof(*s));
+	s->fd = -1;
+	s->kind = COMMAND_SOCKET_OPERATOR;
+	snprintf(path, sizeof(path), "%s/%s", run_dir, RR_OPERATOR_SOCKET);
+	return parse_path(s, path);
+}
+
 static int socket_type(const struct command_socket *s) {
-	if (s->kind == COMMAND_SOCKET_STDIO)
+	if (s->kind == COMMAND_SOCKET_STDIO || s->kind == COMMAND_SOCKET_OPERATOR)
 		return SOCK_SEQPACKET;
 	return s->kind == COMMAND_SOCKET_UDP ? SOCK_DGRAM : SOCK_STREAM;
 }
@@ -134,7 +147,7 @@ static int set_option(int fd, int level, int name, int value) {
 
 // Is somebody accepting on the path? A full backlog is somebody, too.
 static bool path_is_live(const struct command_socket *s) {
-	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+	int fd = socket(AF_UNIX, socket_type(s) | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
 	bool live;
 
 	if (fd < 0)

@@ -18,6 +18,7 @@ enum command_socket_kind {
 	COMMAND_SOCKET_TCP, // stream: one command a line, IPv4 or IPv6
 	COMMAND_SOCKET_UDP, // datagrams with cookies, IPv4 or IPv6
 	COMMAND_SOCKET_STDIO, // messages of the supervisor, which reads standard input
+	COMMAND_SOCKET_OPERATOR, // messages of rrctl; in no configuration
 	COMMAND_SOCKET_NONE, // `systemd:`, of which nothing is known before it is passed
 };
 
@@ -33,6 +34,9 @@ struct command_socket {
 
 // Read the text of a configuration ("unix:/run/x", "tcp6:::1:22222"). Returns 0 or -EINVAL.
 int command_socket_parse(struct command_socket *s, const char *text);
+
+// The operator's, which every instance has in its run_dir. Returns 0 or -EINVAL.
+int command_socket_operator(struct command_socket *s, const char *run_dir);
 
 // Open and bind it; a UNIX path gets mode and group (gid -1: as it is). Returns 0, -EADDRINUSE when
 // a live server holds the address, -EEXIST when the path is something else than a socket, or

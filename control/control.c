@@ -37,8 +37,10 @@ static struct rr_log_limit store_limit = {.burst = 1};
 // -------------------------------------------------------------------------------------
 
 static void finish(struct control *ctl, struct job *job) {
-	stats_add(&ctl->stats, job->error ? STATS_ncmds_errs : STATS_ncmds_succd, 1);
-	stats_add(&ctl->stats, STATS_ncmds_repld, 1);
+	if (!job->of_operator) {
+		stats_add(&ctl->stats, job->error ? STATS_ncmds_errs : STATS_ncmds_succd, 1);
+		stats_add(&ctl->stats, STATS_ncmds_repld, 1);
+	}
 	job_reply(job);
 }
 
@@ -206,7 +208,7 @@ static void refuse_turn(struct control *ctl, int error) {
 		rr_err("store", "cannot commit: %s", strerror(-error));
 	stats_add(&ctl->stats, STATS_store_full, 1);
 	for (struct job *job = ctl->turn.first; job; job = job->next)
-		job->failed = job->failed || job->stored;
+		job->failed = job->failed || (job->stored && !job->of_operator);
 	undo_turn(ctl);
 	hold_unsaved(ctl);
 }

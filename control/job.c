@@ -29,6 +29,7 @@ struct job *job_new(void) {
 void job_free(struct job *job) {
 	if (!job)
 		return;
+	free(job->answer);
 	if (n_free_jobs == KEEP_MAX) {
 		free(job);
 		return;

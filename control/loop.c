@@ -13,6 +13,7 @@
 #include "clock.h"
 #include "control.h"
 #include "listener.h"
+#include "operator.h"
 
 #define MAX_WATCHES 8
 #define STOP_PATIENCE_NS (200 * RR_NS_PER_MS) // for replies that are under way at the end
@@ -133,6 +134,11 @@ static void open_turn(struct loop *loop) {
 void loop_execute(struct loop *loop, struct job *job) {
 	open_turn(loop);
 	command_execute(loop->ctl, job);
+}
+
+void loop_execute_operator(struct loop *loop, struct job *job) {
+	open_turn(loop);
+	operator_execute(loop->ctl, job);
 }
 
 static uint64_t poll_period(struct loop *loop, uint64_t now_ns) {

@@ -32,6 +32,9 @@ void loop_set_listeners(struct loop *loop, struct listener_set *set);
 // Run a command in this turn.
 void loop_execute(struct loop *loop, struct job *job);
 
+// Run what an operator asks in this turn.
+void loop_execute_operator(struct loop *loop, struct job *job);
+
 // Call fn(arg) every `period_ms` milliseconds. Returns 0 or a negative errno.
 int loop_every(struct loop *loop, uint32_t period_ms, void (*fn)(void *arg), void *arg);
 

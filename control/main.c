@@ -14,6 +14,7 @@
 #include "log.h"
 #include "loop.h"
 #include "notifier.h"
+#include "operator_socket.h"
 #include "passed_sockets.h"
 #include "retrans.h"
 #include "shm_region.h"
@@ -33,6 +34,8 @@ struct worker {
 	struct rr_config cfg;
 	struct command_socket socket[RR_MAX_SOCKETS];
 	uint32_t n_sockets;
+	int operator_fd; // as it was passed; -1: it was not
+	struct operator_socket *channel;
 	struct loop *loop;
 	struct retrans *retrans;
 	struct listener_set *listeners;
@@ -67,6 +70,15 @@ static int init_sockets(struct worker *w) {
 			rc = -ENOENT;
 		}
 	}
+	return rc;
+}
+
+static int init_operator(struct worker *w) {
+	struct command_socket socket = {.kind = COMMAND_SOCKET_OPERATOR};
+	int rc = w->operator_fd < 0 ? -ENOENT : command_socket_prepare(&socket, w->operator_fd);
+
+	if (rc < 0)
+		rr_err("main", "the operator's socket was not passed on");
 	return rc;
 }
 
@@ -124,6 +136,28 @@ static void fini_listeners(struct worker *w) {
 	job_drain_free_list();
 }
 
+static void execute_operator(void *arg, struct job *job) {
+	struct worker *w = arg;
+
+	loop_execute_operator(w->loop, job);
+}
+
+static int init_channel(struct worker *w) {
+	struct operator_socket_params params = {
+		.base = loop_base(w->loop),
+		.fd = w->operator_fd,
+		.execute = execute_operator,
+		.arg = w,
+		.patience_ms = OPERATOR_PATIENCE_MS,
+	};
+
+	return operator_socket_new(&w->channel, &params);
+}
+
+static void fini_channel(struct worker *w) {
+	operator_socket_free(w->channel);
+}
+
 static int init_control(struct worker *w) {
 	return control_open(&w->control, &w->cfg, w->retrans);
 }
@@ -159,6 +193,7 @@ static int init_service(struct worker *w) {
 }
 
 static void fini_service(struct worker *w) {
+	operator_socket_stop(w->channel);
 	listener_set_stop(w->listeners);
 }
 
@@ -211,10 +246,12 @@ static const struct step {
 } steps[] = {
 	{"locks", init_locks, NULL},
 	{"sockets", init_sockets, NULL},
+	{"operator socket", init_operator, NULL},
 	{"loop", init_loop, fini_loop},
 	{"signals", init_signals, NULL},
 	{"cookie cache", init_retrans, fini_retrans},
 	{"listeners", init_listeners, fini_listeners},
+	{"operator channel", init_channel, fini_channel},
 	{"control", init_control, fini_control},
 	{"notices", init_notifier, fini_notifier},
 	{"service", init_service, fini_service},
@@ -259,30 +296,39 @@ static void usage(FILE *out) {
 		out);
 }
 
+struct arguments {
+	enum mode mode;
+	const char *path;
+	int operator_fd;
+};
+
 // Returns false when the arguments are wrong or help was asked for; *status is what to exit with.
-static bool read_arguments(int argc, char **argv, enum mode *mode, const char **path, int *status) {
+static bool read_arguments(int argc, char **argv, struct arguments *args, int *status) {
 	static const struct option options[] = {
 		{"config", required_argument, NULL, 'c'},
 		{"check", no_argument, NULL, 'k'},
 		{"print", no_argument, NULL, 'p'},
 		{"help", no_argument, NULL, 'h'},
 		{SUPERVISOR_WORKER_OPTION, no_argument, NULL, 'w'},
+		{SUPERVISOR_OPERATOR_OPTION, required_argument, NULL, 'o'},
 		{NULL, 0, NULL, 0},
 	};
 	int c;
 
 	while ((c = getopt_long(argc, argv, "c:h", options, NULL)) != -1) {
 		if (c == 'c') {
-			*path = optarg;
+			args->path = optarg;
+		} else if (c == 'o') {
+			args->operator_fd = (int)strtol(optarg, NULL, 10);
 		} else if (c == 'k' || c == 'p' || c == 'w') {
-			*mode = c == 'k' ? MODE_CHECK : c == 'p' ? MODE_PRINT : MODE_WORKER;
+			args->mode = c == 'k' ? MODE_CHECK : c == 'p' ? MODE_PRINT : MODE_WORKER;
 		} else {
 			usage(c == 'h' ? stdout : stderr);
 			*status = c == 'h' ? EXIT_SUCCESS : 2;
 			return false;
 		}
 	}
-	if (optind < argc || !*path) {
+	if (optind < argc || !args->path) {
 		usage(stderr);
 		*status = 2;
 		return false;
@@ -292,18 +338,18 @@ static bool read_arguments(int argc, char **argv, enum mode *mode, const char **
 
 int main(int argc, char **argv) {
 	static struct worker w;
-	const char *path = NULL;
-	enum mode mode = MODE_SUPERVISOR;
+	struct arguments args = {.mode = MODE_SUPERVISOR, .operator_fd = -1};
 	int status = EXIT_SUCCESS;
 
-	if (!read_arguments(argc, argv, &mode, &path, &status))
+	if (!read_arguments(argc, argv, &args, &status))
 		return status;
-	if (rr_config_load(&w.cfg, path, stderr) < 0)
+	if (rr_config_load(&w.cfg, args.path, stderr) < 0)
 		return EXIT_FAILURE;
 	rr_log_init("rtprelayd", (enum rr_log_level)w.cfg.log_level);
-	switch (mode) {
+	w.operator_fd = args.operator_fd;
+	switch (args.mode) {
 	case MODE_CHECK:
-		printf("%s: ok\n", path);
+		printf("%s: ok\n", args.path);
 		return EXIT_SUCCESS;
 	case MODE_PRINT:
 		rr_config_print(&w.cfg, stdout);

@@ -28,6 +28,7 @@
 #include "clock.h"
 #include "folder.h"
 #include "log.h"
+#include "operator_channel.h"
 #include "passed_sockets.h"
 #include "privdrop.h"
 #include "shm_region.h"
@@ -42,6 +43,7 @@ struct supervisor {
 	const struct rr_config *cfg;
 	struct command_socket socket[RR_MAX_SOCKETS];
 	uint32_t n_sockets; // at least those of the configuration, in its order
+	struct command_socket operator;
 	struct privdrop identity;
 	int lock_fd;
 	struct stdio_bridge *stdio; // NULL: none is configured
@@ -243,15 +245,10 @@ static int open_stdio(struct supervisor *sv, struct command_socket *socket) {
 	return rc;
 }
 
-static int bind_socket(struct supervisor *sv, uint32_t i) {
-	const char *name = sv->cfg->socket[i];
-	int rc;
+static int bind_named(
+	struct supervisor *sv, struct command_socket *socket, mode_t mode, const char *name) {
+	int rc = command_socket_bind(socket, mode, sv->identity.gid);
 
-	if (sv->socket[i].by_systemd) {
-		rr_err("supervisor", "the service manager passed no socket for it socket=%s", name);
-		return -ENOENT;
-	}
-	rc = command_socket_bind(&sv->socket[i], sv->cfg->socket_mode, sv->identity.gid);
 	if (rc == -EADDRINUSE)
 		rr_err("supervisor", "another server has this socket socket=%s", name);
 	else if (rc == -EEXIST)
@@ -259,6 +256,23 @@ static int bind_socket(struct supervisor *sv, uint32_t i) {
 	else if (rc < 0)
 		rr_err("supervisor", "socket not bound socket=%s error=%s", name, strerror(-rc));
 	return rc;
+}
+
+static int bind_socket(struct supervisor *sv, uint32_t i) {
+	const char *name = sv->cfg->socket[i];
+
+	if (sv->socket[i].by_systemd) {
+		rr_err("supervisor", "the service manager passed no socket for it socket=%s", name);
+		return -ENOENT;
+	}
+	return bind_named(sv, &sv->socket[i], sv->cfg->socket_mode, name);
+}
+
+// For the owner and the group, whatever the configuration says of command sockets.
+static int open_operator(struct supervisor *sv) {
+	if (command_socket_operator(&sv->operator, sv->cfg->run_dir) < 0)
+		return -ENAMETOOLONG;
+	return bind_named(sv, &sv->operator, 0660, RR_OPERATOR_SOCKET);
 }
 
 static int open_sockets(struct supervisor *sv) {
@@ -276,6 +290,7 @@ static int open_sockets(struct supervisor *sv) {
 static void close_sockets(struct supervisor *sv) {
 	for (uint32_t i = 0; i < sv->n_sockets; i++)
 		command_socket_close(&sv->socket[i]);
+	command_socket_close(&sv->operator);
 }
 
 // ---- worker
@@ -287,17 +302,24 @@ static void become_worker(struct supervisor *sv, pid_t parent) {
 	char path[32];
 	char program[] = "rtprelayd";
 	char option[] = "--" SUPERVISOR_WORKER_OPTION;
+	char operator_option[] = "--" SUPERVISOR_OPERATOR_OPTION;
+	char operator_place[16];
 	char file[] = "-c";
-	char *argv[] = {program, option, file, path, NULL};
-	int config;
+	char *argv[] = {program, option, operator_option, operator_place, file, path, NULL};
+	int operator_fd, config;
 
 	prctl(PR_SET_PDEATHSIG, SIGTERM);
 	if (getppid() != parent)
 		_exit(1); // the parent died before it could be heard of
+	// Out of the way of the places that the others have.
+	operator_fd = fcntl(sv->operator.fd, F_DUPFD, PASSED_SOCKETS_START + RR_MAX_SOCKETS + 1);
+	if (operator_fd < 0)
+		return;
 	config = passed_sockets_give(sv->socket, sv->n_sockets, sv->config_fd);
 	if (config < 0)
 		return;
 	snprintf(path, sizeof(path), "/proc/self/fd/%d", config);
+	snprintf(operator_place, sizeof(operator_place), "%d", operator_fd);
 	execv("/proc/self/exe", argv);
 }
 
@@ -519,6 +541,8 @@ static int prepare(struct supervisor *sv) {
 	if (rc == 0)
 		rc = open_sockets(sv);
 	if (rc == 0)
+		rc = open_operator(sv);
+	if (rc == 0)
 		rc = privdrop_apply(&sv->identity);
 	if (rc == 0)
 		rc = copy_config(sv);
@@ -531,6 +555,7 @@ int supervisor_run(const struct rr_config *cfg) {
 
 	for (uint32_t i = 0; i < RR_MAX_SOCKETS; i++)
 		sv.socket[i].fd = -1;
+	sv.operator.fd = - 1;
 	if (prepare(&sv) == 0) {
 		write_pid(&sv, "rtprelayd", getpid());
 		supervise(&sv);

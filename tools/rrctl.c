@@ -2,7 +2,7 @@
 // Operator's command line: noun, verb, and a table for people or JSON for programs.
 //
 // It reads the shared region and the session store themselves, so it works while the dataplane,
-// control or both are down.
+// control or both are down. What is to be done it asks of control (rrctl_operator.c).
 #include <errno.h>
 #include <getopt.h>
 #include <stdlib.h>
@@ -34,6 +34,8 @@ static const struct command commands[] = {
 	{"session", "list", "", 0, 0, true, rrctl_session_list, "calls"},
 	{"session", "show", "CALLID", 1, 1, true, rrctl_session_show,
 		"the call's sessions, legs and addresses"},
+	{"session", "clear", "", 0, 0, true, rrctl_session_clear,
+		"end every call, as the command X does"},
 	{"port", "list", "", 0, 0, true, rrctl_port_list, "Ethernet ports"},
 	{"port", "start", "NAME", 1, 1, true, rrctl_port_start,
 		"let a port that started held receive"},

@@ -75,6 +75,12 @@ bool rrctl_try_meta(const struct rrctl *ctl, struct rr_store_meta *meta);
 json_t *rrctl_flow_of(const struct rr_region *region, const struct rr_endpoint *local,
 	uint32_t port, uint64_t uid);
 
+// rrctl_operator.c
+//
+// Have control do something: a verb of control/operator.c and its arguments. Returns RRCTL_DONE and
+// the answer, or RRCTL_REFUSED, having said why on stderr.
+int rrctl_ask(const struct rrctl *ctl, const char *verb, int argc, char **argv, json_t **answer);
+
 // One function a command: arguments behind noun and verb. Returns enum rrctl_status.
 int rrctl_status_show(struct rrctl *ctl, int argc, char **argv);
 int rrctl_port_list(struct rrctl *ctl, int argc, char **argv);
@@ -86,5 +92,6 @@ int rrctl_config_show(struct rrctl *ctl, int argc, char **argv);
 int rrctl_config_list(struct rrctl *ctl, int argc, char **argv);
 int rrctl_session_list(struct rrctl *ctl, int argc, char **argv);
 int rrctl_session_show(struct rrctl *ctl, int argc, char **argv);
+int rrctl_session_clear(struct rrctl *ctl, int argc, char **argv);
 
 RR_END_DECLS

@@ -2,6 +2,7 @@
 """A real rtprelayd without a dataplane, in a folder of its own, and every way to talk to it."""
 import contextlib
 import fcntl
+import json
 import os
 import random
 import re
@@ -17,6 +18,7 @@ HERE = os.path.dirname(os.path.abspath(__file__))
 BUILD = os.path.abspath(os.environ.get('BUILD', os.path.join(HERE, '../../build')))
 PROGRAM = os.path.join(BUILD, 'rtprelayd')
 DATAPLANE = os.path.join(BUILD, 'rtprelay-dp')
+RRCTL = os.path.join(BUILD, 'rrctl')
 PATIENCE = 20  # seconds until something that never comes is a failure
 
 CONFIG = '''
@@ -187,6 +189,12 @@ class Daemon:
         with open(self.path('dp-log'), 'a') as log:
             self.dp_process = subprocess.Popen([DATAPLANE, '-c', self.path('rtprelay.conf')],
                                                stderr=log, stdout=log, stdin=subprocess.DEVNULL)
+
+    def rrctl(self, *words):
+        """Status, and what it wrote: the result as JSON, or why it refused."""
+        run = subprocess.run([RRCTL, '-c', self.path('rtprelay.conf'), '--json', *words],
+                             capture_output=True, text=True, timeout=2 * PATIENCE)
+        return run.returncode, json.loads(run.stdout) if run.returncode == 0 else run.stderr
 
     def path(self, name):
         return os.path.join(self.dir, name)

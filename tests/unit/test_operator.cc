@@ -1,0 +1,155 @@
+// SPDX-License-Identifier: BSD-2-Clause
+// What an operator asks of control: a request is read, run in a turn, and answered when what it
+// changed is in the store and the dataplane acknowledged it. The store can be made to refuse a
+// commit. Left out: the socket (test_operator_socket), and processes (tests/golden/operator).
+#include "control_fixture.h"
+
+extern "C" {
+#include "operator.h"
+}
+
+static int commit_error;
+
+extern "C" int __real_store_commit(struct store *st, uint64_t now_ns);
+extern "C" int __wrap_store_commit(struct store *st, uint64_t now_ns) {
+	if (commit_error == 0)
+		return __real_store_commit(st, now_ns);
+	store_abort(st);
+	return commit_error;
+}
+
+namespace {
+
+using namespace ctltest;
+
+class OperatorTest : public ControlTest {
+      protected:
+	void TearDown() override {
+		commit_error = 0;
+		ControlTest::TearDown();
+	}
+
+	static void on_outcome(struct job *job) {
+		replies()[job] = operator_outcome(job);
+		job_free(job);
+	}
+
+	// Words divided by spaces; each ends with a zero byte.
+	struct job *ask_only(std::string words) {
+		struct job *job = job_new();
+
+		for (char &c : words)
+			c = c == ' ' ? '\0' : c;
+		return ask_bytes(job, words + '\0');
+	}
+
+	struct job *ask_bytes(struct job *job, const std::string &bytes) {
+		memcpy(job->bytes, bytes.data(), bytes.size());
+		job->command = {job->bytes, bytes.size()};
+		job->origin.reply = on_outcome;
+		replies().erase(job);
+		control_turn_begin(&ctl, now);
+		operator_execute(&ctl, job);
+		return job;
+	}
+
+	std::string outcome(struct job *job) {
+		for (int i = 0; i < 1000 && !replied(job); i++)
+			turn();
+		EXPECT_TRUE(replied(job));
+		return replied(job) ? replies().at(job) : "";
+	}
+
+	std::string ask(const std::string &words) {
+		return outcome(ask_only(words));
+	}
+
+	uint64_t stat(enum stats_counter which) {
+		return ctl.stats.counter[which];
+	}
+};
+
+TEST_F(OperatorTest, RequestsThatCannotBeRunAreRefused) {
+	EXPECT_EQ(ask("bogus"), "error control does not know it, is it older than rrctl?");
+	EXPECT_EQ(ask("session-clear now"), "error expected the arguments \"\"");
+	EXPECT_EQ(outcome(ask_bytes(job_new(), "")), "error the request cannot be read");
+	EXPECT_EQ(outcome(ask_bytes(job_new(), "drain")), "error the request cannot be read");
+	EXPECT_EQ(ask(std::string(31, ' ')), "error the request cannot be read");
+	EXPECT_EQ(ask(std::string(15, ' ')),
+		"error control does not know it, is it older than rrctl?");
+}
+
+TEST_F(OperatorTest, RequestsAreNotCommands) {
+	uint64_t before[] = {stat(STATS_ncmds_rcvd), stat(STATS_ncmds_succd),
+		stat(STATS_ncmds_errs), stat(STATS_ncmds_repld)};
+
+	ask("session-clear");
+	ask("bogus");
+	uint64_t after[] = {stat(STATS_ncmds_rcvd), stat(STATS_ncmds_succd), stat(STATS_ncmds_errs),
+		stat(STATS_ncmds_repld)};
+
+	EXPECT_EQ(memcmp(before, after, sizeof(before)), 0);
+}
+
+TEST_F(OperatorTest, ClearIsAnsweredOnceTheDataplaneAcknowledged) {
+	command("U c1 198.18.0.50 4000 ft");
+	command("U c2 198.18.0.50 4000 ft");
+	ASSERT_EQ(dp.n_installed(), 4U);
+	struct job *job = ask_only("session-clear");
+
+	control_turn_commit(&ctl);
+	control_poll(&ctl, now);
+	EXPECT_FALSE(replied(job));
+	EXPECT_EQ(session("c1"), nullptr);
+	EXPECT_EQ(outcome(job), "{\"sessions\": 2}");
+	EXPECT_EQ(dp.n_installed(), 0U);
+	EXPECT_EQ(ask("session-clear"), "{\"sessions\": 0}");
+}
+
+TEST_F(OperatorTest, ClearSaysWhenTheDataplaneIsSilent) {
+	command("U c1 198.18.0.50 4000 ft");
+	dp.stop();
+	struct job *job = ask_only("session-clear");
+
+	turn();
+	EXPECT_FALSE(replied(job));
+	now += 2 * SECOND;
+	EXPECT_EQ(outcome(job), "error it is done, but the dataplane does not acknowledge it; "
+				"it is told again when it is back");
+	EXPECT_EQ(session("c1"), nullptr);
+}
+
+TEST_F(OperatorTest, AnswerWaitsForACommit) {
+	command("U c1 198.18.0.50 4000 ft");
+	commit_error = -EIO;
+	struct job *job = ask_only("session-clear");
+
+	settle();
+	EXPECT_FALSE(replied(job));
+	commit_error = 0;
+	EXPECT_EQ(outcome(job), "{\"sessions\": 1}");
+	EXPECT_EQ(dp.n_installed(), 0U);
+}
+
+TEST_F(OperatorTest, AnswerSaysWhenNothingIsCommitted) {
+	command("U c1 198.18.0.50 4000 ft");
+	commit_error = -EIO;
+	struct job *job = ask_only("session-clear");
+
+	settle();
+	now += 2 * SECOND;
+	EXPECT_EQ(outcome(job), "error it is done, but not saved: the store does not take it, see "
+				"the log of rtprelayd");
+}
+
+// What is under way at the end is dropped, and nothing of it leaks.
+TEST_F(OperatorTest, EndWhileARequestIsUnderWay) {
+	command("U c1 198.18.0.50 4000 ft");
+	struct job *job = ask_only("session-clear");
+
+	control_turn_commit(&ctl);
+	close();
+	EXPECT_FALSE(replied(job));
+}
+
+} // namespace
