@@ -348,8 +348,16 @@ bool control_settled(const struct control *ctl) {
 	return ctl->resync.done_once;
 }
 
+size_t control_n_live(const struct control *ctl) {
+	return ctl->index.n_visible - ctl->clearance.n_left;
+}
+
 bool control_empty(const struct control *ctl) {
-	return session_index_count(&ctl->index) == 0;
+	if (control_n_live(ctl) > 0)
+		return false;
+	if (ctl->held.first || ctl->waiting.first || ctl->clearance.jobs.first)
+		return false;
+	return session_index_count(&ctl->index) == 0 || !dp_client_alive(ctl->dp, ctl->now_ns);
 }
 
 // ---- what the dataplane says

@@ -99,7 +99,11 @@ bool control_waiting(const struct control *ctl);
 // committed but perhaps never sent may leave from then on.
 bool control_settled(const struct control *ctl);
 
-// Slow shutdown is over: no session is left.
+// Sessions that live.
+size_t control_n_live(const struct control *ctl);
+
+// Slow shutdown is over: no session is left, and no answer is due. A dataplane that is dead is not
+// waited for: what it has yet to delete stays in the store, and it is told when it is back.
 bool control_empty(const struct control *ctl);
 
 RR_END_DECLS

@@ -172,6 +172,38 @@ TEST_F(CommandTest, SlowShutdownRefusesNewSessionsOnly) {
 	EXPECT_TRUE(control_empty(&ctl));
 }
 
+// The dataplane's share of an end is done when it is back; the answer to the controller is not
+// lost.
+TEST_F(CommandTest, SlowShutdownDoesNotWaitForADeadDataplane) {
+	new_call();
+	ctl.draining = true;
+	struct job *job = execute("D c ft");
+
+	dp.stop();
+	turn();
+	EXPECT_FALSE(control_empty(&ctl)); // it may be alive, and an answer is due
+	advance(1);
+	advance(10);
+	EXPECT_TRUE(replied(job));
+	EXPECT_TRUE(control_empty(&ctl));
+	EXPECT_EQ(session_index_count(&ctl.index), 1U);
+	crash();
+	open();
+	EXPECT_TRUE(control_empty(&ctl)); // also as it was stored
+	EXPECT_EQ(session_index_count(&ctl.index), 1U);
+	dp.start(&cfg, now);
+	settle();
+	EXPECT_EQ(dp.n_installed(), 0U);
+	EXPECT_EQ(session_index_count(&ctl.index), 0U);
+}
+
+TEST_F(CommandTest, SlowShutdownWaitsForSessionsWhateverTheDataplaneDoes) {
+	new_call();
+	dp.stop();
+	advance(10);
+	EXPECT_FALSE(control_empty(&ctl));
+}
+
 TEST_F(CommandTest, MediaCommandsAnswerAsWithoutPromptOrFolder) {
 	EXPECT_EQ(command("P c p 0 ft"), "E50");
 	EXPECT_EQ(command("S c ft"), "E50");
