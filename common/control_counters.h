@@ -4,6 +4,8 @@
 // A row's place is its meaning in a store that an earlier version wrote: new ones go to the end.
 #pragma once
 
+#include <stdint.h>
+
 #include "compiler.h"
 
 RR_BEGIN_DECLS
@@ -86,6 +88,23 @@ enum rr_control_counter_kind {
 	X(notices_dropped, RR_CONTROL_OWN, "notices given up, too many waited") \
 	X(notices_not_permitted, RR_CONTROL_OWN, "notice targets that `notify` does not permit") \
 	X(notices_waiting, RR_CONTROL_OWN, "notices on their way now") \
-	X(cleared_below, RR_CONTROL_HIDDEN, "sessions with a lower id are over: `X` came")
+	X(cleared_below, RR_CONTROL_HIDDEN, "sessions with a lower id are over: `X` came") \
+	X(admission, RR_CONTROL_HIDDEN, "enum rr_admission") \
+	X(program, RR_CONTROL_HIDDEN, "start of the supervisor whose worker wrote this") \
+	X(closed_refused, RR_CONTROL_OWN, "new sessions refused by a pause or slow shutdown")
+
+// Are new sessions taken?
+enum rr_admission {
+	RR_ADMISSION_OPEN,
+	RR_ADMISSION_PAUSED,
+	RR_ADMISSION_DRAINING, // and the program ends with the last session
+	RR_ADMISSION_N
+};
+
+static inline const char *rr_admission_name(uint64_t admission) {
+	static const char *const name[RR_ADMISSION_N] = {"open", "paused", "draining"};
+
+	return admission < RR_ADMISSION_N ? name[admission] : "unknown";
+}
 
 RR_END_DECLS

@@ -61,7 +61,6 @@ struct control {
 	uint64_t next_uid;
 	uint64_t now_ns; // CLOCK_MONOTONIC, of this turn
 	uint64_t last_second;
-	bool draining; // slow shutdown: new sessions are refused
 	bool commit_wanted; // a command ran in this turn
 
 	struct job_list turn; // executed, not committed

@@ -6,7 +6,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/eventfd.h>
 
+#include "admission.h"
 #include "clock.h"
 #include "control.h"
 #include "job.h"
@@ -14,6 +16,7 @@
 #include "log.h"
 #include "loop.h"
 #include "notifier.h"
+#include "operator.h"
 #include "operator_socket.h"
 #include "passed_sockets.h"
 #include "retrans.h"
@@ -35,6 +38,9 @@ struct worker {
 	struct command_socket socket[RR_MAX_SOCKETS];
 	uint32_t n_sockets;
 	int operator_fd; // as it was passed; -1: it was not
+	int drained_fd; // eventfd that tells the supervisor that its SIGHUP is in the store
+	uint64_t program; // start of the supervisor
+	bool drained; // the slow shutdown is over
 	struct operator_socket *channel;
 	struct loop *loop;
 	struct retrans *retrans;
@@ -159,7 +165,11 @@ static void fini_channel(struct worker *w) {
 }
 
 static int init_control(struct worker *w) {
-	return control_open(&w->control, &w->cfg, w->retrans);
+	int rc = control_open(&w->control, &w->cfg, w->retrans);
+
+	if (rc == 0)
+		admission_begin(&w->control, w->program);
+	return rc;
 }
 
 static void fini_control(struct worker *w) {
@@ -201,12 +211,28 @@ static void on_stop(void *arg) {
 	loop_stop(((struct worker *)arg)->loop);
 }
 
-static void on_drain(void *arg) {
-	struct worker *w = arg;
+// job_origin.reply
+static void drain_saved(struct job *job) {
+	const struct worker *w = job->origin.listener;
 
-	if (!w->control.draining)
-		rr_info("main", "slow shutdown: no new sessions, ends with the last one");
-	w->control.draining = true;
+	if (operator_has_done(job) && eventfd_write(w->drained_fd, 1) < 0)
+		rr_warn("main", "the supervisor is not told: %s", strerror(errno));
+	job_free(job);
+}
+
+// As if an operator had asked. Without memory it is asked again by whoever means it.
+static void on_drain(void *arg) {
+	static const char request[] = "drain";
+	struct worker *w = arg;
+	struct job *job = job_new();
+
+	if (!job)
+		return;
+	memcpy(job->bytes, request, sizeof(request));
+	job->command = (struct slice){job->bytes, sizeof(request)};
+	job->origin.reply = drain_saved;
+	job->origin.listener = w;
+	loop_execute_operator(w->loop, job);
 }
 
 // Slow shutdown is over once the last session is. Its notice has a moment to leave; one that nobody
@@ -214,10 +240,14 @@ static void on_drain(void *arg) {
 static void look_for_end(void *arg) {
 	struct worker *w = arg;
 
-	if (!w->control.draining || !control_empty(&w->control))
+	if (admission_of(&w->control) != RR_ADMISSION_DRAINING || !control_empty(&w->control)) {
+		w->n_last_looks = 0;
 		return;
-	if (w->control.outbox.stats.n_waiting == 0 || ++w->n_last_looks > LAST_NOTICES_LOOKS)
-		loop_stop(w->loop);
+	}
+	if (w->control.outbox.stats.n_waiting > 0 && ++w->n_last_looks <= LAST_NOTICES_LOOKS)
+		return;
+	w->drained = true;
+	loop_stop(w->loop);
 }
 
 static int init_signals(struct worker *w) {
@@ -280,7 +310,9 @@ static int worker_run(struct worker *w) {
 	rc = loop_run(w->loop);
 	rr_info("main", "stopping");
 	tear_down(w, RR_ARRAY_LEN(steps));
-	return rc < 0 ? EXIT_FAILURE : EXIT_SUCCESS;
+	if (rc < 0)
+		return EXIT_FAILURE;
+	return w->drained ? SUPERVISOR_WORKER_DRAINED : EXIT_SUCCESS;
 }
 
 static void usage(FILE *out) {
@@ -300,6 +332,8 @@ struct arguments {
 	enum mode mode;
 	const char *path;
 	int operator_fd;
+	int drained_fd;
+	uint64_t program;
 };
 
 // Returns false when the arguments are wrong or help was asked for; *status is what to exit with.
@@ -311,6 +345,8 @@ static bool read_arguments(int argc, char **argv, struct arguments *args, int *s
 		{"help", no_argument, NULL, 'h'},
 		{SUPERVISOR_WORKER_OPTION, no_argument, NULL, 'w'},
 		{SUPERVISOR_OPERATOR_OPTION, required_argument, NULL, 'o'},
+		{SUPERVISOR_DRAINED_OPTION, required_argument, NULL, 'd'},
+		{SUPERVISOR_PROGRAM_OPTION, required_argument, NULL, 'g'},
 		{NULL, 0, NULL, 0},
 	};
 	int c;
@@ -320,6 +356,10 @@ static bool read_arguments(int argc, char **argv, struct arguments *args, int *s
 			args->path = optarg;
 		} else if (c == 'o') {
 			args->operator_fd = (int)strtol(optarg, NULL, 10);
+		} else if (c == 'd') {
+			args->drained_fd = (int)strtol(optarg, NULL, 10);
+		} else if (c == 'g') {
+			args->program = strtoull(optarg, NULL, 10);
 		} else if (c == 'k' || c == 'p' || c == 'w') {
 			args->mode = c == 'k' ? MODE_CHECK : c == 'p' ? MODE_PRINT : MODE_WORKER;
 		} else {
@@ -338,7 +378,7 @@ static bool read_arguments(int argc, char **argv, struct arguments *args, int *s
 
 int main(int argc, char **argv) {
 	static struct worker w;
-	struct arguments args = {.mode = MODE_SUPERVISOR, .operator_fd = -1};
+	struct arguments args = {.mode = MODE_SUPERVISOR, .operator_fd = -1, .drained_fd = -1};
 	int status = EXIT_SUCCESS;
 
 	if (!read_arguments(argc, argv, &args, &status))
@@ -347,6 +387,8 @@ int main(int argc, char **argv) {
 		return EXIT_FAILURE;
 	rr_log_init("rtprelayd", (enum rr_log_level)w.cfg.log_level);
 	w.operator_fd = args.operator_fd;
+	w.drained_fd = args.drained_fd;
+	w.program = args.program;
 	switch (args.mode) {
 	case MODE_CHECK:
 		printf("%s: ok\n", args.path);

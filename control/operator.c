@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "admission.h"
 #include "control.h"
 #include "job.h"
 #include "operator_channel.h"
@@ -46,10 +47,14 @@ void operator_refuse(struct control *ctl, struct job *job, const char *fmt, ...)
 	job_list_append(&ctl->turn, job);
 }
 
+static bool is_refusal(const char *text) {
+	return strncmp(text, RR_OPERATOR_ERROR, strlen(RR_OPERATOR_ERROR)) == 0;
+}
+
 const char *operator_outcome(const struct job *job) {
 	if (!job->answer)
 		return RR_OPERATOR_ERROR "control is out of memory";
-	if (strncmp(job->answer, RR_OPERATOR_ERROR, strlen(RR_OPERATOR_ERROR)) == 0)
+	if (is_refusal(job->answer))
 		return job->answer;
 	if (job->stored && !job->saved)
 		return RR_OPERATOR_ERROR "it is done, but not saved: the store does not take it, "
@@ -58,6 +63,10 @@ const char *operator_outcome(const struct job *job) {
 		return RR_OPERATOR_ERROR "it is done, but the dataplane does not acknowledge it; "
 					 "it is told again when it is back";
 	return job->answer;
+}
+
+bool operator_has_done(const struct job *job) {
+	return !is_refusal(operator_outcome(job));
 }
 
 // ---- verbs
@@ -70,7 +79,31 @@ static void clear_sessions(
 	operator_answer(ctl, job, "{\"sessions\": %zu}", clearance_begin(ctl, job));
 }
 
+static void change_admission(struct control *ctl, struct job *job, enum rr_admission to) {
+	admission_set(ctl, to);
+	job->stored = true;
+	operator_answer(ctl, job, "{\"admission\": \"%s\", \"sessions\": %zu}",
+		rr_admission_name(to), control_n_live(ctl));
+}
+
+static void drain(struct control *ctl, struct job *job, RR_UNUSED int argc, RR_UNUSED char **argv) {
+	change_admission(ctl, job, RR_ADMISSION_DRAINING);
+}
+
+static void take_no_more(
+	struct control *ctl, struct job *job, RR_UNUSED int argc, RR_UNUSED char **argv) {
+	change_admission(ctl, job, RR_ADMISSION_PAUSED);
+}
+
+static void resume(
+	struct control *ctl, struct job *job, RR_UNUSED int argc, RR_UNUSED char **argv) {
+	change_admission(ctl, job, RR_ADMISSION_OPEN);
+}
+
 static const struct operator_verb verbs[] = {
+	{"drain", 0, 0, drain, ""},
+	{"pause", 0, 0, take_no_more, ""},
+	{"resume", 0, 0, resume, ""},
 	{"session-clear", 0, 0, clear_sessions, ""},
 };
 

@@ -7,6 +7,8 @@
 // socket.
 #pragma once
 
+#include <stdbool.h>
+
 #include "compiler.h"
 
 RR_BEGIN_DECLS
@@ -36,5 +38,6 @@ void operator_refuse(struct control *ctl, struct job *job, const char *fmt, ...)
 
 // What a job that came back has to say; good as long as the job.
 const char *operator_outcome(const struct job *job);
+bool operator_has_done(const struct job *job); // it is no refusal
 
 RR_END_DECLS

@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <string.h>
 
+#include "admission.h"
 #include "session_flow.h"
 #include "store.h"
 
@@ -98,15 +99,16 @@ enum rtpp_error media_apply(
 
 static enum rtpp_error check_new(struct exec *x) {
 	struct control *ctl = x->ctl;
+	enum rtpp_error error = admission_ask(ctl);
 
-	if (ctl->draining)
-		return RTPP_E_DRAINING;
+	if (error != RTPP_OK)
+		return error;
 	if (!store_has_room(ctl->store)) {
 		stats_add(&ctl->stats, STATS_store_full, 1);
 		return RTPP_E_NO_PORT_NEW;
 	}
 	// Those that are over do not count, even while their flows and ports are still there.
-	if (ctl->index.n_visible - ctl->clearance.n_left >= ctl->cfg->max_sessions)
+	if (control_n_live(ctl) >= ctl->cfg->max_sessions)
 		return ports_error(x, -ENOSPC, RTPP_E_NO_PORT_NEW);
 	return RTPP_OK;
 }

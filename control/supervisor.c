@@ -17,6 +17,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/eventfd.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/signalfd.h>
@@ -57,7 +58,9 @@ struct supervisor {
 	unsigned int n_quick_deaths; // in a row
 	bool proven; // a worker has once lived longer than QUICK_DEATH_NS
 	int stop_signal; // 0: not asked to stop
-	bool draining; // asked for a slow shutdown, which every worker is told
+	uint64_t program; // tells this supervisor from others
+	bool draining; // asked for a slow shutdown, which is perhaps not in the store yet
+	int drained_fd; // eventfd: a worker put it there
 	bool over;
 	int status; // exit status, once it is over
 };
@@ -296,6 +299,14 @@ static void close_sockets(struct supervisor *sv) {
 // ---- worker
 // --------------------------------------------------------------------------------------
 
+// Pass a descriptor on, out of the way of the places that the command sockets have.
+static bool pass(int fd, char place[16]) {
+	int copy = fcntl(fd, F_DUPFD, PASSED_SOCKETS_START + RR_MAX_SOCKETS + 1);
+
+	snprintf(place, 16, "%d", copy);
+	return copy >= 0;
+}
+
 // Runs in the child; returns only when it failed. Signals stay blocked until the worker has its
 // handlers: one that comes earlier must neither kill it nor be lost.
 static void become_worker(struct supervisor *sv, pid_t parent) {
@@ -303,24 +314,34 @@ static void become_worker(struct supervisor *sv, pid_t parent) {
 	char program[] = "rtprelayd";
 	char option[] = "--" SUPERVISOR_WORKER_OPTION;
 	char operator_option[] = "--" SUPERVISOR_OPERATOR_OPTION;
-	char operator_place[16];
+	char drained_option[] = "--" SUPERVISOR_DRAINED_OPTION;
+	char program_option[] = "--" SUPERVISOR_PROGRAM_OPTION;
+	char operator_place[16], drained_place[16], number[24];
 	char file[] = "-c";
-	char *argv[] = {program, option, operator_option, operator_place, file, path, NULL};
-	int operator_fd, config;
+	char *argv[] = {program, option, operator_option, operator_place, drained_option,
+		drained_place, program_option, number, file, path, NULL};
+	int config;
 
 	prctl(PR_SET_PDEATHSIG, SIGTERM);
 	if (getppid() != parent)
 		_exit(1); // the parent died before it could be heard of
-	// Out of the way of the places that the others have.
-	operator_fd = fcntl(sv->operator.fd, F_DUPFD, PASSED_SOCKETS_START + RR_MAX_SOCKETS + 1);
-	if (operator_fd < 0)
+	if (!pass(sv->operator.fd, operator_place) || !pass(sv->drained_fd, drained_place))
 		return;
 	config = passed_sockets_give(sv->socket, sv->n_sockets, sv->config_fd);
 	if (config < 0)
 		return;
 	snprintf(path, sizeof(path), "/proc/self/fd/%d", config);
-	snprintf(operator_place, sizeof(operator_place), "%d", operator_fd);
+	snprintf(number, sizeof(number), "%llu", (unsigned long long)sv->program);
 	execv("/proc/self/exe", argv);
+}
+
+// A slow shutdown that is in the store needs no signal, and may have been ended there since.
+static bool is_still_draining(struct supervisor *sv) {
+	eventfd_t n;
+
+	if (eventfd_read(sv->drained_fd, &n) == 0)
+		sv->draining = false;
+	return sv->draining;
 }
 
 static void start_worker(struct supervisor *sv) {
@@ -344,7 +365,7 @@ static void start_worker(struct supervisor *sv) {
 	}
 	sv->worker = pid;
 	// The worker has its signals blocked until it can hear them.
-	if (sv->draining)
+	if (is_still_draining(sv))
 		kill(pid, SIGHUP);
 	write_pid(sv, "rtprelayd-worker", pid);
 }
@@ -394,12 +415,14 @@ static void log_end(const struct supervisor *sv, int wstatus, bool wanted) {
 // What the end of a worker means: it was told to stop or found nothing more to do; it refuses to
 // start, having said why; or it died, also when somebody else told it to.
 static void worker_ended(struct supervisor *sv, int wstatus) {
+	bool drained = WIFEXITED(wstatus) && WEXITSTATUS(wstatus) == SUPERVISOR_WORKER_DRAINED;
 	bool refused = WIFEXITED(wstatus) && WEXITSTATUS(wstatus) != 0;
-	bool wanted = !refused && (sv->stop_signal || sv->draining);
 
-	log_end(sv, wstatus, wanted);
+	log_end(sv, wstatus, drained || (!refused && sv->stop_signal));
 	sv->worker = 0;
-	if (sv->stop_signal || (wanted && WIFEXITED(wstatus)))
+	if (drained)
+		finish(sv, 0);
+	else if (sv->stop_signal)
 		finish(sv, WIFEXITED(wstatus) ? WEXITSTATUS(wstatus) : 1);
 	else if (refused && !sv->proven && rr_now_ns() - sv->started_ns < QUICK_DEATH_NS)
 		finish(sv, WEXITSTATUS(wstatus));
@@ -434,6 +457,9 @@ static void stop(struct supervisor *sv, int signo) {
 }
 
 static void drain(struct supervisor *sv) {
+	eventfd_t n;
+
+	(void)!eventfd_read(sv->drained_fd, &n); // of one before
 	sv->draining = true;
 	if (sv->worker != 0)
 		kill(sv->worker, SIGHUP);
@@ -521,7 +547,8 @@ static int block_signals(struct supervisor *sv) {
 	sigprocmask(SIG_BLOCK, &sv->signals, NULL);
 	sigaction(SIGPIPE, &ignore, NULL);
 	sv->signal_fd = signalfd(-1, &sv->signals, SFD_NONBLOCK | SFD_CLOEXEC);
-	return sv->signal_fd < 0 ? -errno : 0;
+	sv->drained_fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
+	return sv->signal_fd < 0 || sv->drained_fd < 0 ? -errno : 0;
 }
 
 // ---- start
@@ -550,8 +577,13 @@ static int prepare(struct supervisor *sv) {
 }
 
 int supervisor_run(const struct rr_config *cfg) {
-	struct supervisor sv = {
-		.cfg = cfg, .config_fd = -1, .lock_fd = -1, .signal_fd = -1, .status = 1};
+	struct supervisor sv = {.cfg = cfg,
+		.program = rr_now_ns(),
+		.config_fd = -1,
+		.lock_fd = -1,
+		.signal_fd = -1,
+		.drained_fd = -1,
+		.status = 1};
 
 	for (uint32_t i = 0; i < RR_MAX_SOCKETS; i++)
 		sv.socket[i].fd = -1;
@@ -567,6 +599,8 @@ int supervisor_run(const struct rr_config *cfg) {
 	stdio_bridge_free(sv.stdio);
 	if (sv.signal_fd >= 0)
 		close(sv.signal_fd);
+	if (sv.drained_fd >= 0)
+		close(sv.drained_fd);
 	if (sv.config_fd >= 0)
 		close(sv.config_fd);
 	if (sv.lock_fd >= 0)

@@ -9,8 +9,14 @@ RR_BEGIN_DECLS
 
 // Option by which the program knows that it is the worker.
 #define SUPERVISOR_WORKER_OPTION "worker"
-// And which descriptor the operator's socket is.
+// And what else a worker is told: which descriptor the operator's socket is; the eventfd to be
+// written once a SIGHUP is in the store; a number that tells this supervisor from others.
 #define SUPERVISOR_OPERATOR_OPTION "operator"
+#define SUPERVISOR_DRAINED_OPTION "drained"
+#define SUPERVISOR_PROGRAM_OPTION "program"
+
+// Exit status of a worker whose slow shutdown is over: no other one is started.
+#define SUPERVISOR_WORKER_DRAINED 3
 
 // Bind the sockets (or take those that a service manager passed), drop privileges, and run the
 // worker until it or a signal ends it. Returns the exit status.

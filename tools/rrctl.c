@@ -26,6 +26,10 @@ struct command {
 
 static const struct command commands[] = {
 	{"status", "", "", 0, 0, true, rrctl_status_show, "which process runs, and since when"},
+	{"drain", "", "", 0, 0, true, rrctl_drain,
+		"take no new calls, and end rtprelayd with the last one; as SIGHUP does"},
+	{"pause", "", "", 0, 0, true, rrctl_pause, "take no new calls"},
+	{"resume", "", "", 0, 0, true, rrctl_resume, "take new calls again: ends pause and drain"},
 	{"stats", "show", "", 0, 0, true, rrctl_stats_show,
 		"packets by counter, port and worker, and whether they add up"},
 	{"stats", "list", "", 0, 0, false, rrctl_stats_list, "what each counter means"},

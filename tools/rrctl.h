@@ -82,6 +82,9 @@ json_t *rrctl_flow_of(const struct rr_region *region, const struct rr_endpoint *
 int rrctl_ask(const struct rrctl *ctl, const char *verb, int argc, char **argv, json_t **answer);
 
 // One function a command: arguments behind noun and verb. Returns enum rrctl_status.
+int rrctl_drain(struct rrctl *ctl, int argc, char **argv);
+int rrctl_pause(struct rrctl *ctl, int argc, char **argv);
+int rrctl_resume(struct rrctl *ctl, int argc, char **argv);
 int rrctl_status_show(struct rrctl *ctl, int argc, char **argv);
 int rrctl_port_list(struct rrctl *ctl, int argc, char **argv);
 int rrctl_port_start(struct rrctl *ctl, int argc, char **argv);

@@ -123,3 +123,28 @@ int rrctl_session_clear(struct rrctl *ctl, int argc, char **argv) {
 
 	return rc == RRCTL_DONE ? rrctl_show(ctl, answer, draw_cleared) : rc;
 }
+
+static void draw_admission(const json_t *result) {
+	printf("new calls: %s, %" JSON_INTEGER_FORMAT " go on\n",
+		json_string_value(json_object_get(result, "admission")),
+		json_integer_value(json_object_get(result, "sessions")));
+}
+
+static int change_admission(struct rrctl *ctl, const char *verb) {
+	json_t *answer;
+	int rc = rrctl_ask(ctl, verb, 0, NULL, &answer);
+
+	return rc == RRCTL_DONE ? rrctl_show(ctl, answer, draw_admission) : rc;
+}
+
+int rrctl_drain(struct rrctl *ctl, RR_UNUSED int argc, RR_UNUSED char **argv) {
+	return change_admission(ctl, "drain");
+}
+
+int rrctl_pause(struct rrctl *ctl, RR_UNUSED int argc, RR_UNUSED char **argv) {
+	return change_admission(ctl, "pause");
+}
+
+int rrctl_resume(struct rrctl *ctl, RR_UNUSED int argc, RR_UNUSED char **argv) {
+	return change_admission(ctl, "resume");
+}

@@ -4,7 +4,15 @@
 
 #include "atomic.h"
 #include "clock.h"
+#include "control_counters.h"
 #include "rrctl.h"
+
+// Their places in the row that control writes.
+enum counter {
+#define COUNTER_ENUM(id, kind, help) COUNTER_##id,
+	RR_CONTROL_COUNTERS(COUNTER_ENUM)
+#undef COUNTER_ENUM
+};
 
 // A process that holds its lock lives; the region tells the rest, also of one that is gone.
 static const char *dataplane_state(int pid, const struct rr_region *region) {
@@ -46,9 +54,13 @@ static json_t *dataplane_json(const struct rrctl *ctl, const struct rr_region *r
 
 static json_t *control_json(const struct rrctl *ctl, const struct rr_region *region) {
 	int pid = rrctl_lock_holder(ctl, RR_LOCK_CONTROL);
+	struct rr_store_meta meta;
 	json_t *o = json_pack("{s:s, s:o}", "state", pid != 0 ? "running" : "down", "pid",
 		pid != 0 ? json_integer(pid) : json_null());
 
+	if (rrctl_try_meta(ctl, &meta))
+		json_object_set_new(o, "admission",
+			json_string(rr_admission_name(meta.counters[COUNTER_admission])));
 	if (region == NULL)
 		return o;
 	json_object_set_new(
@@ -72,7 +84,8 @@ static void draw_status(const json_t *result) {
 		{"  generation", "generation"}, {"  heartbeat ms ago", "heartbeat_age_ms"},
 		{"  started ms ago", "start_age_ms"}};
 	static const struct rrctl_column control[] = {{"control", "state"}, {"  pid", "pid"},
-		{"  epoch", "epoch"}, {"  heartbeat ms ago", "heartbeat_age_ms"}};
+		{"  new calls", "admission"}, {"  epoch", "epoch"},
+		{"  heartbeat ms ago", "heartbeat_age_ms"}};
 	static const struct rrctl_column region[] = {{"region", "path"}, {"  present", "present"},
 		{"  bytes", "size_bytes"}, {"  workers", "workers"}, {"  addresses", "addresses"},
 		{"  flows", "flows"}};

@@ -7,6 +7,7 @@
 #include <regex.h>
 
 #include "control_fixture.h"
+#include "admission.h"
 #include "listener.h"
 
 using namespace ctltest;
@@ -163,7 +164,7 @@ TEST_F(CommandTest, UnbindableAddress) {
 
 TEST_F(CommandTest, SlowShutdownRefusesNewSessionsOnly) {
 	new_call();
-	ctl.draining = true;
+	admission_set(&ctl, RR_ADMISSION_DRAINING);
 	EXPECT_EQ(command("U other 198.18.0.50 4000 ft"), "E99");
 	EXPECT_NE(command("U c 198.18.0.50 4000 ft"), "E99");
 	EXPECT_FALSE(control_empty(&ctl));
@@ -176,7 +177,7 @@ TEST_F(CommandTest, SlowShutdownRefusesNewSessionsOnly) {
 // lost.
 TEST_F(CommandTest, SlowShutdownDoesNotWaitForADeadDataplane) {
 	new_call();
-	ctl.draining = true;
+	admission_set(&ctl, RR_ADMISSION_DRAINING);
 	struct job *job = execute("D c ft");
 
 	dp.stop();

@@ -5,6 +5,7 @@
 #include "control_fixture.h"
 
 extern "C" {
+#include "admission.h"
 #include "operator.h"
 }
 
@@ -140,6 +141,54 @@ TEST_F(OperatorTest, AnswerSaysWhenNothingIsCommitted) {
 	now += 2 * SECOND;
 	EXPECT_EQ(outcome(job), "error it is done, but not saved: the store does not take it, see "
 				"the log of rtprelayd");
+}
+
+// ---- whether new sessions are taken
+// ------------------------------------------------------------------------------------------
+
+TEST_F(OperatorTest, PauseRefusesNewSessionsUntilResume) {
+	command("U c1 198.18.0.50 4000 ft");
+	EXPECT_EQ(ask("pause"), "{\"admission\": \"paused\", \"sessions\": 1}");
+	EXPECT_EQ(command("U c2 198.18.0.50 4000 ft"), "E99");
+	EXPECT_GT(port_of(command("U c1 198.18.0.50 4000 ft")), 0);
+	EXPECT_GT(port_of(command("L c1 198.18.0.60 4000 ft tt")), 0);
+	EXPECT_EQ(stat(STATS_closed_refused), 1U);
+	EXPECT_EQ(ask("resume"), "{\"admission\": \"open\", \"sessions\": 1}");
+	EXPECT_GT(port_of(command("U c2 198.18.0.50 4000 ft")), 0);
+	EXPECT_EQ(stat(STATS_closed_refused), 1U);
+}
+
+TEST_F(OperatorTest, EachOfDrainPauseAndResumeReplacesTheOthers) {
+	EXPECT_EQ(ask("drain"), "{\"admission\": \"draining\", \"sessions\": 0}");
+	EXPECT_EQ(admission_of(&ctl), RR_ADMISSION_DRAINING);
+	EXPECT_EQ(command("U c2 198.18.0.50 4000 ft"), "E99");
+	ask("pause");
+	EXPECT_EQ(admission_of(&ctl), RR_ADMISSION_PAUSED);
+	ask("drain");
+	ask("resume");
+	EXPECT_EQ(admission_of(&ctl), RR_ADMISSION_OPEN);
+}
+
+// A worker is replaced; then the whole program is started again.
+TEST_F(OperatorTest, WhatARestartKeeps) {
+	for (const char *verb : {"drain", "pause"}) {
+		bool is_pause = strcmp(verb, "pause") == 0;
+
+		admission_begin(&ctl, 7);
+		ask(verb);
+		enum rr_admission asked = admission_of(&ctl);
+
+		crash();
+		open();
+		admission_begin(&ctl, 7);
+		EXPECT_EQ(admission_of(&ctl), asked) << verb;
+		settle();
+		crash();
+		open();
+		admission_begin(&ctl, 8);
+		EXPECT_EQ(admission_of(&ctl), is_pause ? asked : RR_ADMISSION_OPEN) << verb;
+		settle();
+	}
 }
 
 // What is under way at the end is dropped, and nothing of it leaks.
