@@ -61,6 +61,7 @@ enum rr_counter_kind {
 	X(relatched, INFO, "events", "a stream's settled source was moved") \
 	X(polls_empty, INFO, "polls", "turns of the loop that found no packet") \
 	X(polls_full, INFO, "polls", "receive bursts that were full") \
+	X(busy_ns, INFO, "ns", "time of the turns of the loop that found work") \
 	X(dev_rx_missed, INFO, "packets", "packets the device lost because its queues were full") \
 	X(dev_rx_nombuf, INFO, "packets", "packets the device lost for want of buffers") \
 	X(dev_rx_errors, INFO, "packets", "packets the device found damaged") \

@@ -36,7 +36,7 @@
 RR_BEGIN_DECLS
 
 #define RR_SHM_MAGIC UINT64_C(0x3150414c45525452) // "RTRELAP1", little endian
-#define RR_SHM_VERSION 3
+#define RR_SHM_VERSION 4
 
 #define RR_MAX_WORKERS 32
 #define RR_MAX_PORTS 8 // Ethernet ports

@@ -144,6 +144,15 @@ static void nap(uint32_t n_idle_turns) {
 	nanosleep(&length, NULL);
 }
 
+// Where one turn ends another begins, so its clock is read once.
+static void turn_begin(struct worker *w, uint64_t now_ns) {
+	if (w->n_idle_turns == 0)
+		rr_add_relaxed(&w->counters[0][RR_C_busy_ns], now_ns - w->turn_ns);
+	w->turn_ns = now_ns;
+	// pairs with the acquire in the main thread's workers_turned
+	rr_store_release(&w->n_turns, w->n_turns + 1);
+}
+
 static void upkeep(struct worker *w, uint32_t n_done) {
 	if (n_done > 0) {
 		w->n_idle_turns = 0;
@@ -163,12 +172,12 @@ int worker_run(void *arg) {
 
 	// Naps end on time, not up to the default slack of 50 us later.
 	prctl(PR_SET_TIMERSLACK, 1000UL, 0UL, 0UL, 0UL);
+	w->turn_ns = rr_now_ns();
 	while (!rr_load_relaxed(w->stop)) {
 		uint64_t now_ns = rr_now_ns();
 		uint32_t n_done;
 
-		// pairs with the acquire in the main thread's workers_turned
-		rr_store_release(&w->n_turns, w->n_turns + 1);
+		turn_begin(w, now_ns);
 		n_done = receive(w, now_ns);
 		n_done += take_over(w, now_ns);
 		n_done += send_injected(w, now_ns);

@@ -70,6 +70,7 @@ struct worker {
 	uint32_t index;
 	bool naps; // poll = adaptive
 	uint32_t n_idle_turns;
+	uint64_t turn_ns; // when this turn began
 	struct burst burst;
 
 	// Turns begun. Writer: the worker, with release; reader: main, see neighbour_epoch_next.

@@ -109,6 +109,7 @@ class Base:
             for w in range(self.n_workers):
                 mine = dp.region.counters(worker=w)
                 self.assertEqual(mine["relayed_packets"], n // self.n_workers)
+                self.assertGreater(mine["busy_ns"], 0)
 
         self.run_queues(calls, queues, checks)
 
