@@ -148,6 +148,8 @@ struct rr_config {
 	uint32_t media_ttl_s; // rtpproxy -T
 	uint32_t setup_ttl_s; // rtpproxy -W
 	bool independent_ttl; // rtpproxy -i
+	uint32_t overload_high_pct; // rtpproxy --overload_prot; 0 = never overloaded
+	uint32_t overload_low_pct;
 	char user[RR_NAME_LEN]; // control drops to this user; "" = stays
 	char group[RR_NAME_LEN]; // region and UNIX sockets belong to this group; "" = as started
 };

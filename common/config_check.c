@@ -196,6 +196,19 @@ static int settle_setup_ttl(struct rr_config_reader *r) {
 	return 0;
 }
 
+// Once overload has begun, it ends below the lower threshold.
+static int settle_overload(struct rr_config_reader *r) {
+	struct rr_config *cfg = r->cfg;
+
+	if (cfg->overload_low_pct == 0)
+		cfg->overload_low_pct = cfg->overload_high_pct;
+	if (cfg->overload_low_pct > cfg->overload_high_pct)
+		return rr_config_fail_at(r, "control.overload_low_pct",
+			"is %u, expected at most overload_high_pct, %u", cfg->overload_low_pct,
+			cfg->overload_high_pct);
+	return 0;
+}
+
 int rr_config_check(struct rr_config_reader *r) {
 	static int (*const checks[])(struct rr_config_reader *) = {
 		check_cores,
@@ -204,6 +217,7 @@ int rr_config_check(struct rr_config_reader *r) {
 		check_bridge,
 		settle_media_range,
 		settle_setup_ttl,
+		settle_overload,
 	};
 	int rc = 0;
 

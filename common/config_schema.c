@@ -254,6 +254,13 @@ static const struct rr_option control_rows[] = {
 		.help = "a call with only one leg ends after so long; 0 for media_ttl_s"},
 	{"independent_ttl", &rr_type_bool, FIELD(rr_config, independent_ttl), .fallback = "false",
 		.help = "each direction must carry media, not only one of them"},
+	{"overload_high_pct", &rr_type_uint, FIELD(rr_config, overload_high_pct), .fallback = "0",
+		.max = 100, .unit = "percent",
+		.help = "new calls are refused (E98) once the busiest thread works so much of "
+			"5 s; 0 for never"},
+	{"overload_low_pct", &rr_type_uint, FIELD(rr_config, overload_low_pct), .fallback = "0",
+		.max = 100, .unit = "percent",
+		.help = "and are taken again below this; 0 for overload_high_pct"},
 };
 static const struct rr_option_table control_table = TABLE(control_rows);
 

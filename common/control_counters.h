@@ -91,7 +91,11 @@ enum rr_control_counter_kind {
 	X(cleared_below, RR_CONTROL_HIDDEN, "sessions with a lower id are over: `X` came") \
 	X(admission, RR_CONTROL_HIDDEN, "enum rr_admission") \
 	X(program, RR_CONTROL_HIDDEN, "start of the supervisor whose worker wrote this") \
-	X(closed_refused, RR_CONTROL_OWN, "new sessions refused by a pause or slow shutdown")
+	X(closed_refused, RR_CONTROL_OWN, "new sessions refused by a pause or slow shutdown") \
+	X(overload_refused, RR_CONTROL_OWN, "new sessions refused because of overload") \
+	X(overloads, RR_CONTROL_OWN, "times that overload began") \
+	X(overloaded, RR_CONTROL_OWN, "1 while there is overload, now") \
+	X(load_pct, RR_CONTROL_OWN, "percent of its time that the busiest thread works, now")
 
 // Are new sessions taken?
 enum rr_admission {

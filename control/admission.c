@@ -36,8 +36,13 @@ void admission_set(struct control *ctl, enum rr_admission to) {
 }
 
 enum rtpp_error admission_ask(struct control *ctl) {
-	if (admission_of(ctl) == RR_ADMISSION_OPEN)
-		return RTPP_OK;
-	stats_add(&ctl->stats, STATS_closed_refused, 1);
-	return RTPP_E_DRAINING;
+	if (admission_of(ctl) != RR_ADMISSION_OPEN) {
+		stats_add(&ctl->stats, STATS_closed_refused, 1);
+		return RTPP_E_DRAINING;
+	}
+	if (ctl->load.overloaded) {
+		stats_add(&ctl->stats, STATS_overload_refused, 1);
+		return RTPP_E_OVERLOAD;
+	}
+	return RTPP_OK;
 }

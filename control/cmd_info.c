@@ -24,9 +24,8 @@ enum rtpp_error cmd_info(struct exec *x) {
 		(unsigned long long)n_created, (unsigned long long)n_active,
 		(unsigned long long)(2 * n_active), (unsigned long long)n[STATS_npkts_rcvd],
 		(unsigned long long)(n[STATS_npkts_relayed] + n[STATS_npkts_played]));
-	// rtpproxy computes no load either (protocol reference 18.10).
 	if (x->cmd->load)
-		rtpp_reply_printf(x->reply, "\naverage load: 0.000000");
+		rtpp_reply_printf(x->reply, "\naverage load: %f", x->ctl->load.mean);
 	return RTPP_OK;
 }
 

@@ -321,6 +321,7 @@ static void once_a_second(struct control *ctl) {
 	if (region)
 		stats_read_region(&ctl->stats, region);
 	stats_tick(&ctl->stats, ctl->now_ns);
+	load_watch(ctl);
 	if (ctl->last_second % READER_CHECK_S == 0)
 		store_check_readers(ctl->store);
 	ctl->commit_wanted = true;

@@ -15,6 +15,7 @@
 #include "dp_client.h"
 #include "expiry.h"
 #include "job_list.h"
+#include "load.h"
 #include "outbox.h"
 #include "realm_select.h"
 #include "resync.h"
@@ -52,6 +53,7 @@ struct control {
 	struct session *rewrite; // from this one on all become dirty, a slice a commit
 	bool refused; // the last commit failed
 	struct stats stats;
+	struct load load;
 	struct expiry expiry;
 	struct outbox outbox;
 	struct resync resync;

@@ -75,6 +75,7 @@ enum rtpp_error {
 	RTPP_E_NO_PORT_NEW = 72,
 	RTPP_E_NOTIFY_OFF = 75,
 	RTPP_E_NO_MEMORY = 81,
+	RTPP_E_OVERLOAD = 98,
 	RTPP_E_DRAINING = 99,
 };
 

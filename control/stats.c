@@ -97,10 +97,17 @@ static void collect_outbox(struct stats *st, const struct outbox_stats *o) {
 	st->counter[STATS_notices_waiting] = o->n_waiting;
 }
 
+static void collect_load(struct stats *st, const struct load *load) {
+	count_on(st, STATS_overloads, load->n_overloads);
+	st->counter[STATS_overloaded] = load->overloaded;
+	st->counter[STATS_load_pct] = (uint64_t)(load->mean * 100 + 0.5);
+}
+
 void stats_collect(struct control *ctl) {
 	collect_dp_client(&ctl->stats, ctl->dp);
 	collect_ports(&ctl->stats, ctl->ports);
 	collect_outbox(&ctl->stats, &ctl->outbox.stats);
+	collect_load(&ctl->stats, &ctl->load);
 	if (ctl->retrans)
 		collect_retrans(&ctl->stats, ctl->retrans);
 	if (ctl->listener_stats)

@@ -78,6 +78,8 @@ write_config() {
 		  store_dir = "$LAB_DIR/store";
 		  store_mb = 64;
 		  media_ttl_s = $opt_media_ttl;
+		  overload_low_pct = ${opt_overload%-*};
+		  overload_high_pct = ${opt_overload#*-};
 		};
 	CONF
 }

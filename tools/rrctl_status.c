@@ -52,6 +52,14 @@ static json_t *dataplane_json(const struct rrctl *ctl, const struct rr_region *r
 	return o;
 }
 
+static void add_admission(json_t *o, const struct rr_store_meta *meta) {
+	json_object_set_new(
+		o, "admission", json_string(rr_admission_name(meta->counters[COUNTER_admission])));
+	json_object_set_new(o, "overloaded", json_boolean(meta->counters[COUNTER_overloaded] != 0));
+	json_object_set_new(
+		o, "load_pct", json_integer((json_int_t)meta->counters[COUNTER_load_pct]));
+}
+
 static json_t *control_json(const struct rrctl *ctl, const struct rr_region *region) {
 	int pid = rrctl_lock_holder(ctl, RR_LOCK_CONTROL);
 	struct rr_store_meta meta;
@@ -59,8 +67,7 @@ static json_t *control_json(const struct rrctl *ctl, const struct rr_region *reg
 		pid != 0 ? json_integer(pid) : json_null());
 
 	if (rrctl_try_meta(ctl, &meta))
-		json_object_set_new(o, "admission",
-			json_string(rr_admission_name(meta.counters[COUNTER_admission])));
+		add_admission(o, &meta);
 	if (region == NULL)
 		return o;
 	json_object_set_new(
@@ -84,7 +91,8 @@ static void draw_status(const json_t *result) {
 		{"  generation", "generation"}, {"  heartbeat ms ago", "heartbeat_age_ms"},
 		{"  started ms ago", "start_age_ms"}};
 	static const struct rrctl_column control[] = {{"control", "state"}, {"  pid", "pid"},
-		{"  new calls", "admission"}, {"  epoch", "epoch"},
+		{"  new calls", "admission"}, {"  overloaded", "overloaded"},
+		{"  load %", "load_pct"}, {"  epoch", "epoch"},
 		{"  heartbeat ms ago", "heartbeat_age_ms"}};
 	static const struct rrctl_column region[] = {{"region", "path"}, {"  present", "present"},
 		{"  bytes", "size_bytes"}, {"  workers", "workers"}, {"  addresses", "addresses"},

@@ -260,9 +260,10 @@ TEST_F(CommandTest, Info) {
 				"packets received: 0\npackets transmitted: 0");
 	dp.region.workers[0].counters[0][RR_C_relayed_packets] = 5;
 	dp.region.workers[0].counters[0][RR_C_drop_source_rejected] = 2;
+	ctl.load.mean = 0.25;
 	EXPECT_EQ(command("Il"),
 		"sessions created: 2\nactive sessions: 1\nactive streams: 2\n"
-		"packets received: 7\npackets transmitted: 5\naverage load: 0.000000");
+		"packets received: 7\npackets transmitted: 5\naverage load: 0.250000");
 }
 
 TEST_F(CommandTest, GlobalCounters) {

@@ -229,6 +229,17 @@ TEST(Config, NoBridgeUnlessBothRealmsAreNamed) {
 	EXPECT_EQ(l.cfg->bridge_external, -1);
 }
 
+TEST(Config, OverloadEndsWhereItBeganUnlessGiven) {
+	Loaded same = load(changed("control = {", "control = { overload_high_pct = 80;"));
+	Loaded other = load(changed(
+		"control = {", "control = { overload_high_pct = 80; overload_low_pct = 60;"));
+	Loaded off = load(good);
+
+	EXPECT_EQ(same.cfg->overload_low_pct, 80u);
+	EXPECT_EQ(other.cfg->overload_low_pct, 60u);
+	EXPECT_EQ(off.cfg->overload_high_pct, 0u);
+}
+
 TEST(Config, SetupTtlIsTheMediaTtlUnlessGiven) {
 	Loaded same = load(changed("control = {", "control = { media_ttl_s = 33;"));
 	Loaded other =
@@ -493,6 +504,10 @@ static const Refusal refusals[] = {
 		"16: media.port_rest_ms is 600001, expected 0..600000 ms"},
 	{"media = {", "media = { tos = 256;", "16: media.tos is 256, expected 0..255"},
 	{"media = {", "media = { hop_limit = 0;", "16: media.hop_limit is 0, expected 1..255"},
+	{"control = {", "control = { overload_low_pct = 81; overload_high_pct = 80;",
+		"17: control.overload_low_pct is 81, expected at most overload_high_pct, 80"},
+	{"control = {", "control = { overload_low_pct = 1;",
+		"17: control.overload_low_pct is 1, expected at most overload_high_pct, 0"},
 	{"control = {", "control = { media_ttl_s = 0;",
 		"17: control.media_ttl_s is 0, expected 1..86400 s"},
 	{"device = \"net_null0\";", "device = \"net_null0\"; rx_queues = 33;",
@@ -815,7 +830,7 @@ control = { sockets = [ "cunix:/tmp/c", "udp6:*:9" ]; socket_mode = "0600";
 	notify = [ "tcp:127.0.0.1:5" ]; notify_retry_s = 22;
 	store_dir = "/tmp/store"; store_mb = 17;
 	max_sessions = 18; ack_timeout_ms = 19; media_ttl_s = 20; setup_ttl_s = 21;
-	independent_ttl = true; };
+	independent_ttl = true; overload_high_pct = 24; overload_low_pct = 23; };
 )";
 
 // Options that stand in two realms or have one value only; EveryOptionIsPrinted looks for them.
