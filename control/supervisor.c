@@ -58,6 +58,7 @@ struct supervisor {
 	unsigned int n_quick_deaths; // in a row
 	bool proven; // a worker has once lived longer than QUICK_DEATH_NS
 	int stop_signal; // 0: not asked to stop
+	int hurry_signal; // 0: not asked again
 	uint64_t program; // tells this supervisor from others
 	bool draining; // asked for a slow shutdown, which is perhaps not in the store yet
 	int drained_fd; // eventfd: a worker put it there
@@ -412,6 +413,11 @@ static void log_end(const struct supervisor *sv, int wstatus, bool wanted) {
 			WEXITSTATUS(wstatus));
 }
 
+// As a shell tells of who died by a signal, where one was what made us impatient.
+static int status_of_kill(const struct supervisor *sv) {
+	return sv->hurry_signal ? 128 + sv->hurry_signal : 1;
+}
+
 // What the end of a worker means: it was told to stop or found nothing more to do; it refuses to
 // start, having said why; or it died, also when somebody else told it to.
 static void worker_ended(struct supervisor *sv, int wstatus) {
@@ -423,7 +429,7 @@ static void worker_ended(struct supervisor *sv, int wstatus) {
 	if (drained)
 		finish(sv, 0);
 	else if (sv->stop_signal)
-		finish(sv, WIFEXITED(wstatus) ? WEXITSTATUS(wstatus) : 1);
+		finish(sv, WIFEXITED(wstatus) ? WEXITSTATUS(wstatus) : status_of_kill(sv));
 	else if (refused && !sv->proven && rr_now_ns() - sv->started_ns < QUICK_DEATH_NS)
 		finish(sv, WEXITSTATUS(wstatus));
 	else
@@ -448,6 +454,7 @@ static void stop(struct supervisor *sv, int signo) {
 		finish(sv, 0);
 	} else if (sv->stop_signal) {
 		// Asked twice: whoever asks is in a hurry.
+		sv->hurry_signal = signo;
 		kill(sv->worker, SIGKILL);
 	} else {
 		kill(sv->worker, SIGTERM);
@@ -538,7 +545,8 @@ static void supervise(struct supervisor *sv) {
 
 // None of them interrupts us; we ask for them.
 static int block_signals(struct supervisor *sv) {
-	static const int signals[] = {SIGCHLD, SIGHUP, SIGINT, SIGTERM, SIGUSR1, SIGUSR2};
+	static const int signals[] = {SIGCHLD, SIGHUP, SIGINT, SIGTERM, SIGUSR1, SIGUSR2, SIGXCPU,
+		SIGXFSZ, SIGVTALRM, SIGPROF};
 	struct sigaction ignore = {.sa_handler = SIG_IGN};
 
 	sigemptyset(&sv->signals);
