@@ -6,7 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/eventfd.h>
+#include <unistd.h>
 
 #include "admission.h"
 #include "clock.h"
@@ -38,7 +38,7 @@ struct worker {
 	struct command_socket socket[RR_MAX_SOCKETS];
 	uint32_t n_sockets;
 	int operator_fd; // as it was passed; -1: it was not
-	int drained_fd; // eventfd that tells the supervisor that its SIGHUP is in the store
+	int word_fd; // what the supervisor reads; -1: nobody does
 	uint64_t program; // start of the supervisor
 	bool drained; // the slow shutdown is over
 	struct operator_socket *channel;
@@ -211,12 +211,15 @@ static void on_stop(void *arg) {
 	loop_stop(((struct worker *)arg)->loop);
 }
 
+static void tell_supervisor(const struct worker *w, char word) {
+	if (w->word_fd >= 0 && write(w->word_fd, &word, 1) < 0)
+		rr_warn("main", "the supervisor is not told: %s", strerror(errno));
+}
+
 // job_origin.reply
 static void drain_saved(struct job *job) {
-	const struct worker *w = job->origin.listener;
-
-	if (operator_has_done(job) && eventfd_write(w->drained_fd, 1) < 0)
-		rr_warn("main", "the supervisor is not told: %s", strerror(errno));
+	if (operator_has_done(job))
+		tell_supervisor(job->origin.listener, SUPERVISOR_WORD_DRAIN_SAVED);
 	job_free(job);
 }
 
@@ -307,6 +310,7 @@ static int worker_run(struct worker *w) {
 		}
 	}
 	rr_info("main", "serving sockets=%u", w->n_sockets);
+	tell_supervisor(w, SUPERVISOR_WORD_SERVING);
 	rc = loop_run(w->loop);
 	rr_info("main", "stopping");
 	tear_down(w, RR_ARRAY_LEN(steps));
@@ -332,7 +336,7 @@ struct arguments {
 	enum mode mode;
 	const char *path;
 	int operator_fd;
-	int drained_fd;
+	int word_fd;
 	uint64_t program;
 };
 
@@ -345,7 +349,7 @@ static bool read_arguments(int argc, char **argv, struct arguments *args, int *s
 		{"help", no_argument, NULL, 'h'},
 		{SUPERVISOR_WORKER_OPTION, no_argument, NULL, 'w'},
 		{SUPERVISOR_OPERATOR_OPTION, required_argument, NULL, 'o'},
-		{SUPERVISOR_DRAINED_OPTION, required_argument, NULL, 'd'},
+		{SUPERVISOR_WORD_OPTION, required_argument, NULL, 'd'},
 		{SUPERVISOR_PROGRAM_OPTION, required_argument, NULL, 'g'},
 		{NULL, 0, NULL, 0},
 	};
@@ -357,7 +361,7 @@ static bool read_arguments(int argc, char **argv, struct arguments *args, int *s
 		} else if (c == 'o') {
 			args->operator_fd = (int)strtol(optarg, NULL, 10);
 		} else if (c == 'd') {
-			args->drained_fd = (int)strtol(optarg, NULL, 10);
+			args->word_fd = (int)strtol(optarg, NULL, 10);
 		} else if (c == 'g') {
 			args->program = strtoull(optarg, NULL, 10);
 		} else if (c == 'k' || c == 'p' || c == 'w') {
@@ -378,7 +382,7 @@ static bool read_arguments(int argc, char **argv, struct arguments *args, int *s
 
 int main(int argc, char **argv) {
 	static struct worker w;
-	struct arguments args = {.mode = MODE_SUPERVISOR, .operator_fd = -1, .drained_fd = -1};
+	struct arguments args = {.mode = MODE_SUPERVISOR, .operator_fd = -1, .word_fd = -1};
 	int status = EXIT_SUCCESS;
 
 	if (!read_arguments(argc, argv, &args, &status))
@@ -387,7 +391,7 @@ int main(int argc, char **argv) {
 		return EXIT_FAILURE;
 	rr_log_init("rtprelayd", (enum rr_log_level)w.cfg.log_level);
 	w.operator_fd = args.operator_fd;
-	w.drained_fd = args.drained_fd;
+	w.word_fd = args.word_fd;
 	w.program = args.program;
 	switch (args.mode) {
 	case MODE_CHECK:

@@ -17,7 +17,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/eventfd.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/signalfd.h>
@@ -32,6 +31,7 @@
 #include "operator_channel.h"
 #include "passed_sockets.h"
 #include "privdrop.h"
+#include "service_manager.h"
 #include "shm_region.h"
 #include "stdio_bridge.h"
 
@@ -61,7 +61,8 @@ struct supervisor {
 	int hurry_signal; // 0: not asked again
 	uint64_t program; // tells this supervisor from others
 	bool draining; // asked for a slow shutdown, which is perhaps not in the store yet
-	int drained_fd; // eventfd: a worker put it there
+	int word_fd[2]; // pipe: what workers say
+	bool told_ready; // the service manager was told
 	bool over;
 	int status; // exit status, once it is over
 };
@@ -315,18 +316,18 @@ static void become_worker(struct supervisor *sv, pid_t parent) {
 	char program[] = "rtprelayd";
 	char option[] = "--" SUPERVISOR_WORKER_OPTION;
 	char operator_option[] = "--" SUPERVISOR_OPERATOR_OPTION;
-	char drained_option[] = "--" SUPERVISOR_DRAINED_OPTION;
+	char word_option[] = "--" SUPERVISOR_WORD_OPTION;
 	char program_option[] = "--" SUPERVISOR_PROGRAM_OPTION;
-	char operator_place[16], drained_place[16], number[24];
+	char operator_place[16], word_place[16], number[24];
 	char file[] = "-c";
-	char *argv[] = {program, option, operator_option, operator_place, drained_option,
-		drained_place, program_option, number, file, path, NULL};
+	char *argv[] = {program, option, operator_option, operator_place, word_option, word_place,
+		program_option, number, file, path, NULL};
 	int config;
 
 	prctl(PR_SET_PDEATHSIG, SIGTERM);
 	if (getppid() != parent)
 		_exit(1); // the parent died before it could be heard of
-	if (!pass(sv->operator.fd, operator_place) || !pass(sv->drained_fd, drained_place))
+	if (!pass(sv->operator.fd, operator_place) || !pass(sv->word_fd[1], word_place))
 		return;
 	config = passed_sockets_give(sv->socket, sv->n_sockets, sv->config_fd);
 	if (config < 0)
@@ -336,19 +337,26 @@ static void become_worker(struct supervisor *sv, pid_t parent) {
 	execv("/proc/self/exe", argv);
 }
 
-// A slow shutdown that is in the store needs no signal, and may have been ended there since.
-static bool is_still_draining(struct supervisor *sv) {
-	eventfd_t n;
+// A slow shutdown that is in the store needs no signal to a later worker, and may have been ended
+// there since.
+static void hear_workers(struct supervisor *sv) {
+	char word;
 
-	if (eventfd_read(sv->drained_fd, &n) == 0)
-		sv->draining = false;
-	return sv->draining;
+	while (read(sv->word_fd[0], &word, 1) == 1) {
+		if (word == SUPERVISOR_WORD_DRAIN_SAVED)
+			sv->draining = false;
+		if (word != SUPERVISOR_WORD_SERVING || sv->told_ready)
+			continue;
+		service_manager_tell("READY=1");
+		sv->told_ready = true;
+	}
 }
 
 static void start_worker(struct supervisor *sv) {
 	pid_t parent = getpid();
 	pid_t pid;
 
+	hear_workers(sv);
 	if (sv->stdio)
 		stdio_bridge_restart(sv->stdio);
 	pid = fork();
@@ -366,7 +374,7 @@ static void start_worker(struct supervisor *sv) {
 	}
 	sv->worker = pid;
 	// The worker has its signals blocked until it can hear them.
-	if (is_still_draining(sv))
+	if (sv->draining)
 		kill(pid, SIGHUP);
 	write_pid(sv, "rtprelayd-worker", pid);
 }
@@ -457,6 +465,7 @@ static void stop(struct supervisor *sv, int signo) {
 		sv->hurry_signal = signo;
 		kill(sv->worker, SIGKILL);
 	} else {
+		service_manager_tell("STOPPING=1");
 		kill(sv->worker, SIGTERM);
 		sv->deadline_ns = rr_now_ns() + STOP_PATIENCE_NS;
 	}
@@ -464,9 +473,7 @@ static void stop(struct supervisor *sv, int signo) {
 }
 
 static void drain(struct supervisor *sv) {
-	eventfd_t n;
-
-	(void)!eventfd_read(sv->drained_fd, &n); // of one before
+	hear_workers(sv); // of one before
 	sv->draining = true;
 	if (sv->worker != 0)
 		kill(sv->worker, SIGHUP);
@@ -518,15 +525,19 @@ static void wait_until_deadline(const struct supervisor *sv, struct pollfd *fds,
 	ppoll(fds, n, sv->deadline_ns > 0 ? &ts : NULL, NULL);
 }
 
-// Wait for a signal, the deadline or standard input, whichever comes first. Returns the signal or
-// 0.
+// Wait for a signal, the deadline, a worker's word or standard input, whichever comes first.
+// Returns the signal or 0.
 static int wait_for_signal(struct supervisor *sv) {
-	struct pollfd fds[1 + STDIO_BRIDGE_FDS] = {{.fd = sv->signal_fd, .events = POLLIN}};
+	struct pollfd fds[2 + STDIO_BRIDGE_FDS] = {
+		{.fd = sv->signal_fd, .events = POLLIN},
+		{.fd = sv->word_fd[0], .events = POLLIN},
+	};
 	struct signalfd_siginfo info;
 
 	if (sv->stdio)
-		stdio_bridge_wait(sv->stdio, fds + 1);
-	wait_until_deadline(sv, fds, sv->stdio ? RR_ARRAY_LEN(fds) : 1);
+		stdio_bridge_wait(sv->stdio, fds + 2);
+	wait_until_deadline(sv, fds, sv->stdio ? RR_ARRAY_LEN(fds) : 2);
+	hear_workers(sv);
 	carry_lines(sv);
 	return read(sv->signal_fd, &info, sizeof(info)) == sizeof(info) ? (int)info.ssi_signo : 0;
 }
@@ -555,8 +566,9 @@ static int block_signals(struct supervisor *sv) {
 	sigprocmask(SIG_BLOCK, &sv->signals, NULL);
 	sigaction(SIGPIPE, &ignore, NULL);
 	sv->signal_fd = signalfd(-1, &sv->signals, SFD_NONBLOCK | SFD_CLOEXEC);
-	sv->drained_fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
-	return sv->signal_fd < 0 || sv->drained_fd < 0 ? -errno : 0;
+	if (sv->signal_fd < 0 || pipe2(sv->word_fd, O_NONBLOCK | O_CLOEXEC) < 0)
+		return -errno;
+	return 0;
 }
 
 // ---- start
@@ -590,7 +602,7 @@ int supervisor_run(const struct rr_config *cfg) {
 		.config_fd = -1,
 		.lock_fd = -1,
 		.signal_fd = -1,
-		.drained_fd = -1,
+		.word_fd = {-1, -1},
 		.status = 1};
 
 	for (uint32_t i = 0; i < RR_MAX_SOCKETS; i++)
@@ -607,8 +619,9 @@ int supervisor_run(const struct rr_config *cfg) {
 	stdio_bridge_free(sv.stdio);
 	if (sv.signal_fd >= 0)
 		close(sv.signal_fd);
-	if (sv.drained_fd >= 0)
-		close(sv.drained_fd);
+	for (size_t i = 0; i < RR_ARRAY_LEN(sv.word_fd); i++)
+		if (sv.word_fd[i] >= 0)
+			close(sv.word_fd[i]);
 	if (sv.config_fd >= 0)
 		close(sv.config_fd);
 	if (sv.lock_fd >= 0)

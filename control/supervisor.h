@@ -9,11 +9,15 @@ RR_BEGIN_DECLS
 
 // Option by which the program knows that it is the worker.
 #define SUPERVISOR_WORKER_OPTION "worker"
-// And what else a worker is told: which descriptor the operator's socket is; the eventfd to be
-// written once a SIGHUP is in the store; a number that tells this supervisor from others.
+// And what else a worker is told: which descriptor the operator's socket is; which one takes its
+// words; a number that tells this supervisor from others.
 #define SUPERVISOR_OPERATOR_OPTION "operator"
-#define SUPERVISOR_DRAINED_OPTION "drained"
+#define SUPERVISOR_WORD_OPTION "word"
 #define SUPERVISOR_PROGRAM_OPTION "program"
+
+// What a worker tells its supervisor, in a byte each.
+#define SUPERVISOR_WORD_SERVING 's'
+#define SUPERVISOR_WORD_DRAIN_SAVED 'd' // the slow shutdown of a SIGHUP is in the store
 
 // Exit status of a worker whose slow shutdown is over: no other one is started.
 #define SUPERVISOR_WORKER_DRAINED 3
