@@ -38,7 +38,7 @@ CONTROL_SRC := main.c supervisor.c passed_sockets.c command_socket.c privdrop.c 
 	cmd_update.c cmd_lookup.c cmd_delete.c cmd_query.c cmd_info.c cmd_stats.c cmd_media.c \
 	subcommand.c dp_client.c dp_lane.c dp_region.c dp_request.c store.c store_boot.c folder.c resync.c expiry.c stats.c
 CONTROL_SRC += notice_target.c outbox.c notifier.c
-CONTROL_SRC += clearance.c operator.c operator_socket.c admission.c load.c service_manager.c
+CONTROL_SRC += clearance.c operator.c operator_socket.c admission.c load.c service_manager.c cookies.c
 RRCTL_SRC := rrctl.c rrctl_out.c rrctl_region.c rrctl_store.c rrctl_status.c rrctl_port.c rrctl_stats.c rrctl_flow.c rrctl_session.c rrctl_config.c rrctl_operator.c
 RTPPLOAD_SRC := rtppload.c load_link.c load_book.c load_figures.c
 
@@ -96,7 +96,7 @@ fuzz_stdio_SRC := control/stdio_bridge.c common/log.c
 test_port_alloc_OBJ := control/port_alloc.o
 test_retrans_OBJ := control/retrans.o control/keyed_hash.o control/job.o
 test_command_socket_OBJ := control/command_socket.o control/passed_sockets.o common/log.o
-test_listener_OBJ := control/listener.o control/datagram_socket.o control/stream_conn.o \
+test_listener_OBJ := control/listener.o control/cookies.o control/datagram_socket.o control/stream_conn.o \
 	control/command_socket.o control/retrans.o control/keyed_hash.o control/job.o \
 	control/rtpp_lex.o common/log.o common/endpoint.o
 test_listener_LIBS := -levent_core
@@ -105,7 +105,7 @@ test_stdio_bridge_OBJ := control/stdio_bridge.o common/log.o
 CORE_OBJ = $(CONFIG_OBJ) $(addprefix common/,shm_region.o counters.o ring.o flow_totals.o \
 	session_record.o) $(patsubst %.c,control/%.o,$(filter-out main.c supervisor.c \
 	passed_sockets.c command_socket.c privdrop.c loop.c listener.c datagram_socket.c \
-	stream_conn.c stdio_bridge.c notifier.c operator_socket.c service_manager.c,$(CONTROL_SRC)))
+	stream_conn.c stdio_bridge.c notifier.c operator_socket.c service_manager.c cookies.c,$(CONTROL_SRC)))
 CORE_LIBS = $(COMMON_LIBS) -llmdb
 test_session_OBJ = $(CORE_OBJ)
 test_session_LIBS = $(CORE_LIBS)

@@ -20,12 +20,10 @@
 #include "listener_set.h"
 #include "log.h"
 #include "retrans.h"
-#include "rtpp_lex.h"
 #include "stdio_bridge.h"
 
 #define BATCH 32
 #define OUT_BATCH 64
-#define HELD_MAX 1024
 #define JOBS_MAX 4096 // 40 MB
 
 RR_STATIC_ASSERT(sizeof(struct stdio_line_name) <= sizeof(((struct job *)0)->origin.peer_addr),
@@ -157,36 +155,10 @@ static void reply(struct job *job) {
 	send_reply(job);
 }
 
-// ---- answers of an earlier process
-// ---------------------------------------------------------------
-
-// What an earlier process stored may stand for a flow that the dataplane does not have yet, so it
-// waits for that, but no longer than a command would. Past that the answer is still what the store
-// holds: a resync brings it over once there is a dataplane.
-static void hold(struct listener_set *set, struct job *job) {
-	const struct datagram_socket *s = job->origin.listener;
-
-	// Standard input has few lines under way, and asks for none of them twice.
-	if (set->n_held >= HELD_MAX && !s->is_stdio) {
-		set->stats.n_dropped_held++;
-		job_free(job);
-		return;
-	}
-	DL_APPEND(set->held, job);
-	set->n_held++;
-}
-
-void datagram_socket_release_held(struct listener_set *set) {
-	bool settled = set->held && set->hooks.settled(set->hooks.arg);
-	uint64_t hold_ns = set->hooks.hold_ms * RR_NS_PER_MS;
-	uint64_t now_ns = set->held ? rr_now_ns() : 0;
-	struct job *job;
-
-	while ((job = set->held) != NULL && (settled || now_ns - job->received_ns >= hold_ns)) {
-		DL_DELETE(set->held, job);
-		set->n_held--;
-		send_reply(job);
-	}
+// job_origin.drop
+static void drop(struct job *job) {
+	job_leaves(job->origin.listener);
+	job_free(job);
 }
 
 bool datagram_socket_has_output(const struct listener_set *set) {
@@ -211,75 +183,14 @@ void datagram_socket_flush(struct listener_set *set) {
 // ---- receiving
 // -----------------------------------------------------------------------------------
 
-static void execute(struct datagram_socket *s, struct job *job) {
-	s->n_jobs++;
-	s->set->hooks.execute(s->set->hooks.arg, job);
-}
-
-// The command is under way: its reply goes to whoever asked last.
-static void redirect(struct job *first, struct job *duplicate) {
-	struct datagram_socket *from = first->origin.listener;
-	struct datagram_socket *to = duplicate->origin.listener;
-
-	job_leaves(from);
-	to->n_jobs++;
-	first->origin = duplicate->origin;
-	job_free(duplicate);
-}
-
-static void answer(struct job *job, struct slice text) {
-	memcpy(job->reply, text.p, text.len);
-	job->reply_len = (uint32_t)text.len;
-}
-
-static void handle_with_cookie(struct datagram_socket *s, struct job *job) {
-	struct job *first;
-	struct slice text;
-
-	switch (retrans_begin(s->set->hooks.retrans, job, &first, &text)) {
-	case RETRANS_NEW:
-		execute(s, job);
-		return;
-	case RETRANS_PENDING:
-		redirect(first, job);
-		return;
-	case RETRANS_ANSWERED:
-		answer(job, text);
-		send_reply(job);
-		return;
-	case RETRANS_RESTORED:
-		answer(job, text);
-		hold(s->set, job);
-		return;
-	case RETRANS_NO_MEMORY:
-		if (s->is_stdio)
-			execute(s, job);
-		else
-			job_free(job); // the controller asks again
-		return;
-	}
-}
-
 // The supervisor waits for the reply to every line: none may be lost.
-static void handle_line(struct datagram_socket *s, struct job *job, size_t len) {
+static void take_line(struct datagram_socket *s, struct job *job, size_t len) {
 	job->cookie =
 		(struct slice){(const char *)job->origin.peer_addr, sizeof(struct stdio_line_name)};
 	job->cookie_silent = true;
 	job->command = (struct slice){job->bytes, len};
-	handle_with_cookie(s, job);
-}
-
-// A datagram without a usable cookie is run as an empty command, which answers E5.
-static void handle(struct datagram_socket *s, struct job *job, size_t len) {
-	rtpp_lex_cookie((struct slice){job->bytes, len}, &job->cookie, &job->command);
-	if (job->cookie.p && memchr(job->cookie.p, '\0', job->cookie.len))
-		job->cookie = (struct slice){NULL, 0};
-	if (job->cookie.p && job->cookie.len <= LISTENER_MAX_COOKIE) {
-		handle_with_cookie(s, job);
-		return;
-	}
-	job->command.len = 0;
-	execute(s, job);
+	job->origin.asks_once = true;
+	cookies_take(s->set, job);
 }
 
 static void read_local(struct job *job, struct msghdr *msg) {
@@ -339,19 +250,21 @@ static void expect_line(struct job *job, struct iovec *iov, struct msghdr *msg) 
 
 static void received(struct datagram_socket *s, struct job *job, struct mmsghdr *msg) {
 	job->origin.reply = reply;
+	job->origin.drop = drop;
 	job->origin.listener = s;
+	s->n_jobs++;
 	if (!s->is_stdio) {
 		read_peer(job, &msg->msg_hdr);
 		if (s->any_addr)
 			read_local(job, &msg->msg_hdr);
 		else
 			job->origin.local = s->local;
-		handle(s, job, msg->msg_len);
+		cookies_take_message(s->set, job, msg->msg_len);
 	} else if (msg->msg_len >= sizeof(struct stdio_line_name)) {
-		handle_line(s, job, msg->msg_len - sizeof(struct stdio_line_name));
+		take_line(s, job, msg->msg_len - sizeof(struct stdio_line_name));
 	} else {
 		event_del(s->readable); // the supervisor is gone
-		job_free(job);
+		drop(job);
 	}
 }
 
@@ -419,21 +332,10 @@ int datagram_socket_add(struct listener_set *set, const struct command_socket *s
 	return 0;
 }
 
-static void free_held(struct listener_set *set) {
-	struct job *job;
-	struct job *next;
-
-	DL_FOREACH_SAFE(set->held, job, next) {
-		job_free(job);
-	}
-	set->held = NULL;
-}
-
 void datagram_socket_free_all(struct listener_set *set) {
 	struct datagram_socket *s;
 	struct datagram_socket *next;
 
-	free_held(set);
 	LL_FOREACH_SAFE(set->datagrams, s, next) {
 		event_free(s->readable);
 		for (unsigned int i = 0; i < BATCH; i++)

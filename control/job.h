@@ -26,6 +26,7 @@ struct session_change;
 // How a job's reply finds its way; implemented by the listener.
 struct job_origin {
 	void (*reply)(struct job *job); // takes the job over: sends job->reply, then frees the job
+	void (*drop)(struct job *job); // the same without a reply; NULL where none is ever dropped
 	void *listener; // socket or connection
 	uint8_t peer_addr[28]; // datagrams: who sent it, a sockaddr_in or sockaddr_in6; lines of
 			       // standard input: their name
@@ -33,6 +34,7 @@ struct job_origin {
 	struct rr_endpoint local; // the address it was sent to; replies leave from there
 	uint32_t local_ifindex; // and its interface, which a link-local address needs
 	uint64_t order; // stream connections: place of the reply in the line
+	bool asks_once; // whoever sent it does not ask again for a reply that is lost
 };
 
 struct job {
@@ -80,6 +82,11 @@ void job_free(struct job *job);
 // Give a finished job back to its listener.
 static inline void job_reply(struct job *job) {
 	job->origin.reply(job);
+}
+
+// The same when nobody waits for its reply any more.
+static inline void job_drop(struct job *job) {
+	job->origin.drop(job);
 }
 
 // Give memory of the free list back; for the end of the process.

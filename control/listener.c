@@ -52,7 +52,7 @@ struct rr_endpoint listener_endpoint(const void *sockaddr) {
 void listener_flush(struct listener_set *set) {
 	if (set->stopped)
 		return;
-	datagram_socket_release_held(set);
+	cookies_release_held(set);
 	if (!set->unsent && !datagram_socket_has_output(set))
 		return;
 	rr_crash_point(RR_CRASH_reply_before);
@@ -74,6 +74,7 @@ void listener_set_free(struct listener_set *set) {
 	if (!set)
 		return;
 	listener_set_stop(set);
+	cookies_free_held(set);
 	datagram_socket_free_all(set);
 	stream_conn_free_zombies(set);
 	free(set);

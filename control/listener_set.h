@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-2-Clause
-// What the three files of the listener share.
+// What the files of the listener share.
 #pragma once
 
 #include <event2/event.h>
@@ -30,9 +30,16 @@ struct listener_set {
 // listener.c: of a sockaddr, IPv4 in IPv6 as IPv4; family RR_FAMILY_NONE for UNIX sockets
 struct rr_endpoint listener_endpoint(const void *sockaddr);
 
+// cookies.c: of a job that has its cookie
+void cookies_take(struct listener_set *set, struct job *job);
+// of one whose first `len` bytes are a message: a cookie, then a command. Without a usable cookie
+// it is run as an empty command, which answers E5.
+void cookies_take_message(struct listener_set *set, struct job *job, size_t len);
+void cookies_release_held(struct listener_set *set);
+void cookies_free_held(struct listener_set *set);
+
 // datagram_socket.c
 int datagram_socket_add(struct listener_set *set, const struct command_socket *socket);
-void datagram_socket_release_held(struct listener_set *set);
 bool datagram_socket_has_output(const struct listener_set *set);
 void datagram_socket_flush(struct listener_set *set);
 void datagram_socket_free_all(struct listener_set *set);
