@@ -27,6 +27,8 @@ COMMON_SRC := counters.c endpoint.c log.c ring.c shm_region.c config.c config_sc
 	config_value.c config_number.c config_net.c config_socket.c config_check.c config_print.c flow_totals.c \
 	session_record.c
 
+COMMON_SRC += msg_ring.c
+
 DP_SRC := main.c eal.c memif.c port.c steering.c worker.c io.c parse.c addr_table.c flow.c \
 	flow_table.c relay.c learn.c latch.c rtp_stats.c rewrite.c fragment_set.c reassembly.c \
 	fragmenter.c packet_ring.c handoff.c punt.c neighbour.c arp.c nd.c mld.c icmp.c command.c upkeep.c
@@ -46,8 +48,9 @@ RTPPLOAD_SRC := rtppload.c load_link.c load_book.c load_figures.c
 UNIT_TESTS := counters endpoint log config rrctl ring region arp nd mld icmp steering neighbour rtpp_lex rtpp_parse rtpp_reply port_alloc retrans command_socket listener stdio_bridge session session_change no_memory commands turn realm_select store expiry resync dp_client
 UNIT_TESTS += eal memif side_doors learn parse flow_table flow_read rtp_stats relay rewrite command fragment_set fragmenter
 UNIT_TESTS += notice_target outbox notifier
-UNIT_TESTS += clearance operator operator_socket load
+UNIT_TESTS += clearance operator operator_socket load msg_ring
 STRESS_TESTS := ring region flow
+STRESS_TESTS += msg_ring
 FUZZ_TARGETS := rtpp stdio parse rtp dp_msg
 # Scripts: tests/golden/NAME, tests/packets/NAME.py, tests/smoke/NAME.sh, tests/sip/NAME.sh,
 # tests/crash/NAME.py.
@@ -70,6 +73,7 @@ test_rrctl_OBJ = $(CONFIG_OBJ) common/shm_region.o common/counters.o
 test_rrctl_LIBS = $(RRCTL_LIBS)
 $(BUILD)/tests/test_rrctl: | $(BUILD)/rrctl
 test_ring_OBJ := common/ring.o
+test_msg_ring_OBJ := common/msg_ring.o
 test_region_OBJ := common/shm_region.o common/counters.o
 test_arp_OBJ := dpdk_app/arp.o
 test_nd_OBJ := dpdk_app/nd.o
@@ -163,6 +167,7 @@ test_load_LIBS = $(CORE_LIBS)
 test_operator_socket_OBJ = $(CORE_OBJ) control/operator_socket.o control/command_socket.o
 test_operator_socket_LIBS = $(CORE_LIBS) -levent_core
 stress_ring_OBJ := common/ring.o
+stress_msg_ring_OBJ := common/msg_ring.o
 stress_region_OBJ := common/shm_region.o common/counters.o
 stress_flow_OBJ = $(LEARNING_OBJ) dpdk_app/relay.o common/ring.o common/shm_region.o \
 	common/counters.o common/flow_totals.o

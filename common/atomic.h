@@ -25,3 +25,7 @@
 // was stored before it. On x86 both only hold back the compiler.
 #define rr_fence_release() __atomic_thread_fence(__ATOMIC_RELEASE)
 #define rr_fence_acquire() __atomic_thread_fence(__ATOMIC_ACQUIRE)
+
+// Two sides that each store a word of their own and then look at the other's: with this between
+// store and look on both, at least one sees what the other stored.
+#define rr_fence_full() __atomic_thread_fence(__ATOMIC_SEQ_CST)
