@@ -40,7 +40,7 @@ CONTROL_SRC := main.c supervisor.c passed_sockets.c command_socket.c privdrop.c 
 	cmd_update.c cmd_lookup.c cmd_delete.c cmd_query.c cmd_info.c cmd_stats.c cmd_media.c \
 	subcommand.c dp_client.c dp_lane.c dp_region.c dp_request.c store.c store_boot.c folder.c resync.c expiry.c stats.c
 CONTROL_SRC += notice_target.c outbox.c notifier.c
-CONTROL_SRC += clearance.c operator.c operator_socket.c admission.c load.c service_manager.c cookies.c
+CONTROL_SRC += clearance.c operator.c operator_socket.c admission.c load.c service_manager.c cookies.c shm_conn.c
 RRCTL_SRC := rrctl.c rrctl_out.c rrctl_region.c rrctl_store.c rrctl_status.c rrctl_port.c rrctl_stats.c rrctl_flow.c rrctl_session.c rrctl_config.c rrctl_operator.c
 RTPPLOAD_SRC := rtppload.c load_link.c load_book.c load_figures.c
 
@@ -48,7 +48,7 @@ RTPPLOAD_SRC := rtppload.c load_link.c load_book.c load_figures.c
 UNIT_TESTS := counters endpoint log config rrctl ring region arp nd mld icmp steering neighbour rtpp_lex rtpp_parse rtpp_reply port_alloc retrans command_socket listener stdio_bridge session session_change no_memory commands turn realm_select store expiry resync dp_client
 UNIT_TESTS += eal memif side_doors learn parse flow_table flow_read rtp_stats relay rewrite command fragment_set fragmenter
 UNIT_TESTS += notice_target outbox notifier
-UNIT_TESTS += clearance operator operator_socket load msg_ring
+UNIT_TESTS += clearance operator operator_socket load msg_ring shm_conn
 STRESS_TESTS := ring region flow
 STRESS_TESTS += msg_ring
 FUZZ_TARGETS := rtpp stdio parse rtp dp_msg
@@ -101,15 +101,19 @@ test_port_alloc_OBJ := control/port_alloc.o
 test_retrans_OBJ := control/retrans.o control/keyed_hash.o control/job.o
 test_command_socket_OBJ := control/command_socket.o control/passed_sockets.o common/log.o
 test_listener_OBJ := control/listener.o control/cookies.o control/datagram_socket.o control/stream_conn.o \
+	control/shm_conn.o common/msg_ring.o \
 	control/command_socket.o control/retrans.o control/keyed_hash.o control/job.o \
 	control/rtpp_lex.o common/log.o common/endpoint.o
 test_listener_LIBS := -levent_core
+test_shm_conn_OBJ = $(test_listener_OBJ)
+test_shm_conn_LIBS := -levent_core
 test_stdio_bridge_OBJ := control/stdio_bridge.o common/log.o
 # Control without its sockets; tests/unit/control_fixture.h brings a dataplane along.
 CORE_OBJ = $(CONFIG_OBJ) $(addprefix common/,shm_region.o counters.o ring.o flow_totals.o \
 	session_record.o) $(patsubst %.c,control/%.o,$(filter-out main.c supervisor.c \
 	passed_sockets.c command_socket.c privdrop.c loop.c listener.c datagram_socket.c \
-	stream_conn.c stdio_bridge.c notifier.c operator_socket.c service_manager.c cookies.c,$(CONTROL_SRC)))
+	stream_conn.c stdio_bridge.c notifier.c operator_socket.c service_manager.c cookies.c \
+	shm_conn.c,$(CONTROL_SRC)))
 CORE_LIBS = $(COMMON_LIBS) -llmdb
 test_session_OBJ = $(CORE_OBJ)
 test_session_LIBS = $(CORE_LIBS)

@@ -225,8 +225,8 @@ static const struct rr_option_table media_table = TABLE(media_rows);
 static const struct rr_option control_rows[] = {
 	{"sockets", &rr_type_sockets, LIST(rr_config, socket, n_sockets),
 		.fallback = "[ \"unix:/var/run/rtpproxy.sock\" ]", .min = 1,
-		.help = "unix:PATH, cunix:PATH, udp:, udp6:, tcp: or tcp6: before HOST[:PORT] "
-			"(HOST may be *, PORT is 22222), stdio:, stdioc: or systemd:; "
+		.help = "unix:PATH, cunix:PATH, shm:PATH, udp:, udp6:, tcp: or tcp6: before "
+			"HOST[:PORT] (HOST may be *, PORT is 22222), stdio:, stdioc: or systemd:; "
 			"docs/transports.md says what each is"},
 	{"socket_mode", &rr_type_mode, FIELD(rr_config, socket_mode), .fallback = "\"0660\"",
 		.max = 0777, .help = "permissions of UNIX sockets, octal"},

@@ -11,8 +11,8 @@
 
 #define DEFAULT_PORT 22222
 #define SOCKET_SYNTAX \
-	"unix:PATH or cunix:PATH, absolute and up to 107 characters, or udp:, udp6:, tcp: or " \
-	"tcp6: before ADDRESS[:PORT], or stdio:, stdioc: or systemd:"
+	"unix:PATH, cunix:PATH or shm:PATH, absolute and up to 107 characters, or udp:, udp6:, " \
+	"tcp: or tcp6: before ADDRESS[:PORT], or stdio:, stdioc: or systemd:"
 #define TARGET_SYNTAX "unix:PATH, tcp:HOST:PORT or tcp:%%CC_SELF%%:PORT"
 #define SELF "%%CC_SELF%%"
 
@@ -99,6 +99,7 @@ static bool format_socket(const char *text, char *out) {
 		{"tcp6:", RR_FAMILY_IPV6},
 		{"cunix:", RR_FAMILY_NONE},
 		{"unix:", RR_FAMILY_NONE},
+		{"shm:", RR_FAMILY_NONE},
 	};
 
 	if (is_stdio(text) || strcmp(text, "systemd:") == 0) {

@@ -95,7 +95,12 @@ enum rr_control_counter_kind {
 	X(overload_refused, RR_CONTROL_OWN, "new sessions refused because of overload") \
 	X(overloads, RR_CONTROL_OWN, "times that overload began") \
 	X(overloaded, RR_CONTROL_OWN, "1 while there is overload, now") \
-	X(load_pct, RR_CONTROL_OWN, "percent of its time that the busiest thread works, now")
+	X(load_pct, RR_CONTROL_OWN, "percent of its time that the busiest thread works, now") \
+	X(shm_clients, RR_CONTROL_OWN, "clients given shared memory") \
+	X(shm_clients_refused, RR_CONTROL_OWN, "clients of shared memory closed at once") \
+	X(shm_clients_broken, RR_CONTROL_OWN, \
+		"clients closed because their shared memory said what cannot be") \
+	X(shm_clients_unread, RR_CONTROL_OWN, "clients closed because they left replies unread")
 
 // Are new sessions taken?
 enum rr_admission {

@@ -95,6 +95,7 @@ int command_socket_parse(struct command_socket *s, const char *text) {
 		{"tcp6:", COMMAND_SOCKET_TCP, parse_inet6},
 		{"cunix:", COMMAND_SOCKET_CUNIX, NULL},
 		{"unix:", COMMAND_SOCKET_UNIX, NULL},
+		{"shm:", COMMAND_SOCKET_SHM, NULL},
 	};
 	const char *rest;
 	bool ends_with_input = strcmp(text, "stdioc:") == 0;
@@ -132,7 +133,8 @@ int command_socket_operator(struct command_socket *s, const char *run_dir) {
 }
 
 static int socket_type(const struct command_socket *s) {
-	if (s->kind == COMMAND_SOCKET_STDIO || s->kind == COMMAND_SOCKET_OPERATOR)
+	if (s->kind == COMMAND_SOCKET_STDIO || s->kind == COMMAND_SOCKET_OPERATOR ||
+		s->kind == COMMAND_SOCKET_SHM)
 		return SOCK_SEQPACKET;
 	return s->kind == COMMAND_SOCKET_UDP ? SOCK_DGRAM : SOCK_STREAM;
 }
@@ -145,14 +147,16 @@ static int set_option(int fd, int level, int name, int value) {
 	return setsockopt(fd, level, name, &value, sizeof(value)) < 0 ? -errno : 0;
 }
 
-// Is somebody accepting on the path? A full backlog is somebody, too.
+// Is somebody accepting on the path? A full backlog is somebody, too, and so is a socket of another
+// type.
 static bool path_is_live(const struct command_socket *s) {
 	int fd = socket(AF_UNIX, socket_type(s) | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
 	bool live;
 
 	if (fd < 0)
 		return true;
-	live = connect(fd, (const struct sockaddr *)&s->addr, s->addr_len) == 0 || errno == EAGAIN;
+	live = connect(fd, (const struct sockaddr *)&s->addr, s->addr_len) == 0 ||
+	       errno == EAGAIN || errno == EPROTOTYPE;
 	close(fd);
 	return live;
 }
@@ -329,6 +333,7 @@ int command_socket_adopt(struct command_socket *s, int fd) {
 		enum command_socket_kind kind;
 	} kinds[] = {
 		{AF_UNIX, SOCK_STREAM, true, COMMAND_SOCKET_CUNIX},
+		{AF_UNIX, SOCK_SEQPACKET, true, COMMAND_SOCKET_SHM},
 		{AF_INET, SOCK_STREAM, true, COMMAND_SOCKET_TCP},
 		{AF_INET6, SOCK_STREAM, true, COMMAND_SOCKET_TCP},
 		{AF_INET, SOCK_DGRAM, false, COMMAND_SOCKET_UDP},

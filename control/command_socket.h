@@ -17,6 +17,7 @@ enum command_socket_kind {
 	COMMAND_SOCKET_CUNIX, // stream: one command a line
 	COMMAND_SOCKET_TCP, // stream: one command a line, IPv4 or IPv6
 	COMMAND_SOCKET_UDP, // datagrams with cookies, IPv4 or IPv6
+	COMMAND_SOCKET_SHM, // shared memory, which its clients are given (command_shm.h)
 	COMMAND_SOCKET_STDIO, // messages of the supervisor, which reads standard input
 	COMMAND_SOCKET_OPERATOR, // messages of rrctl; in no configuration
 	COMMAND_SOCKET_NONE, // `systemd:`, of which nothing is known before it is passed

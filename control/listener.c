@@ -24,7 +24,17 @@ int listener_set_new(struct listener_set **out, const struct listener_hooks *hoo
 int listener_add(struct listener_set *set, const struct command_socket *socket) {
 	if (socket->kind == COMMAND_SOCKET_UDP || socket->kind == COMMAND_SOCKET_STDIO)
 		return datagram_socket_add(set, socket);
+	if (socket->kind == COMMAND_SOCKET_SHM)
+		return shm_listener_add(set, socket);
 	return stream_listener_add(set, socket);
+}
+
+unsigned int listener_poll(struct listener_set *set) {
+	return set->closing ? 0 : shm_conn_poll(set);
+}
+
+bool listener_awake(const struct listener_set *set) {
+	return shm_conn_awake(set);
 }
 
 struct rr_endpoint listener_endpoint(const void *sockaddr) {
@@ -53,11 +63,12 @@ void listener_flush(struct listener_set *set) {
 	if (set->stopped)
 		return;
 	cookies_release_held(set);
-	if (!set->unsent && !datagram_socket_has_output(set))
+	if (!set->unsent && !set->shm_unsent && !datagram_socket_has_output(set))
 		return;
 	rr_crash_point(RR_CRASH_reply_before);
 	datagram_socket_flush(set);
 	stream_conn_flush(set);
+	shm_conn_flush(set);
 	rr_crash_point(RR_CRASH_reply_after);
 }
 
@@ -68,6 +79,7 @@ void listener_set_stop(struct listener_set *set) {
 	listener_flush(set);
 	set->stopped = true;
 	stream_conn_close_all(set);
+	shm_conn_close_all(set);
 }
 
 void listener_set_free(struct listener_set *set) {
@@ -77,6 +89,7 @@ void listener_set_free(struct listener_set *set) {
 	cookies_free_held(set);
 	datagram_socket_free_all(set);
 	stream_conn_free_zombies(set);
+	shm_conn_free_zombies(set);
 	free(set);
 }
 

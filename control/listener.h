@@ -18,8 +18,8 @@ struct job;
 struct listener_set;
 struct retrans;
 
-// Open stream connections; more are accepted and closed at once, unless somebody has more than his
-// share.
+// Open stream connections, and as many clients of shared memory; more are accepted and closed at
+// once, unless somebody has more than his share.
 #define LISTENER_MAX_CONNECTIONS 99
 
 #define LISTENER_PATIENCE_MS 10000
@@ -46,6 +46,10 @@ struct listener_stats {
 	uint64_t n_connections; // accepted
 	uint64_t n_refused; // closed at once, too many
 	uint64_t n_displaced; // closed in favour of a client that had fewer
+	uint64_t n_shm_clients; // given shared memory
+	uint64_t n_shm_refused; // closed at once, too many
+	uint64_t n_shm_broken; // closed, their memory said what cannot be
+	uint64_t n_shm_unread; // closed, they left replies unread
 	uint64_t n_dropped_replies; // the kernel would not take them
 	uint64_t n_dropped_held; // answers of an earlier process, too many waited already
 };
@@ -55,6 +59,13 @@ int listener_set_new(struct listener_set **set, const struct listener_hooks *hoo
 
 // Serve a bound socket, whose descriptor stays the caller's. Returns 0 or a negative errno.
 int listener_add(struct listener_set *set, const struct command_socket *socket);
+
+// Run the commands that are in shared memory, a batch of each client that is awake. Returns how
+// many there were.
+unsigned int listener_poll(struct listener_set *set);
+
+// Must that be done again before the loop may sleep?
+bool listener_awake(const struct listener_set *set);
 
 // Send what the turn has to say.
 void listener_flush(struct listener_set *set);

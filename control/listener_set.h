@@ -9,6 +9,8 @@
 #include "rtpp_cmd.h"
 
 struct datagram_socket;
+struct shm_conn;
+struct shm_listener;
 struct stream_conn;
 struct stream_listener;
 
@@ -20,6 +22,12 @@ struct listener_set {
 	struct stream_conn *unsent; // those with something to send
 	unsigned int n_conns;
 	struct stream_conn *zombies; // closed connections whose jobs are under way
+	struct shm_listener *shm_listeners; // every listening socket for shared memory
+	struct shm_conn *shm_conns; // clients
+	struct shm_conn *shm_unsent; // those with something to send
+	unsigned int n_shm_conns;
+	struct shm_conn *shm_zombies; // clients that are gone, whose jobs are under way
+	struct job *shm_spare; // where the next command goes; NULL = to be made
 	struct job *held; // answers of an earlier process, oldest first, doubly linked
 	unsigned int n_held;
 	bool closing; // no command is taken any more
@@ -43,6 +51,14 @@ int datagram_socket_add(struct listener_set *set, const struct command_socket *s
 bool datagram_socket_has_output(const struct listener_set *set);
 void datagram_socket_flush(struct listener_set *set);
 void datagram_socket_free_all(struct listener_set *set);
+
+// shm_conn.c
+int shm_listener_add(struct listener_set *set, const struct command_socket *socket);
+unsigned int shm_conn_poll(struct listener_set *set);
+bool shm_conn_awake(const struct listener_set *set);
+void shm_conn_flush(struct listener_set *set);
+void shm_conn_close_all(struct listener_set *set);
+void shm_conn_free_zombies(struct listener_set *set);
 
 // stream_conn.c
 int stream_listener_add(struct listener_set *set, const struct command_socket *socket);

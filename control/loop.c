@@ -16,6 +16,8 @@
 #include "operator.h"
 
 #define MAX_WATCHES 8
+#define RING_TURNS 16 // in a row; then events have their turn
+#define RING_COMMANDS 32 // as many as a datagram socket has run in a turn
 #define STOP_PATIENCE_NS (200 * RR_NS_PER_MS) // for replies that are under way at the end
 
 // How often to look for acknowledgements, by how long they have been outstanding. A dataplane that
@@ -47,6 +49,7 @@ struct loop {
 	uint64_t waiting_since_ns; // 0: nothing is outstanding
 	int poll_fd; // timerfd that ends a wait
 	uint64_t poll_period_ns; // as it is armed
+	uint64_t poll_wanted_ns; // as it has to be when the loop sleeps
 	struct event *poll_event;
 	unsigned int n_watches;
 	struct watch watch[MAX_WATCHES];
@@ -79,7 +82,8 @@ static int open_poll_timer(struct loop *loop) {
 		event_new(loop->base, loop->poll_fd, EV_READ | EV_PERSIST, on_poll_timer, NULL);
 	if (!loop->poll_event || event_add(loop->poll_event, NULL) < 0)
 		return -ENOMEM;
-	return arm_poll_timer(loop, idle_period_ns);
+	loop->poll_wanted_ns = idle_period_ns;
+	return arm_poll_timer(loop, loop->poll_wanted_ns);
 }
 
 int loop_new(struct loop **out, struct control *ctl) {
@@ -164,8 +168,26 @@ static void end_turn(struct loop *loop) {
 	control_poll(loop->ctl, now_ns);
 	if (loop->listeners)
 		listener_flush(loop->listeners);
-	arm_poll_timer(loop, poll_period(loop, now_ns));
+	loop->poll_wanted_ns = poll_period(loop, now_ns);
 	loop->turn_open = false;
+}
+
+static bool rings_awake(const struct loop *loop) {
+	return loop->listeners && listener_awake(loop->listeners);
+}
+
+// One turn after events, and further ones without: as long as commands may come through shared
+// memory, nothing is asked of the kernel.
+static void run_turns(struct loop *loop) {
+	unsigned int n_commands = 0;
+	unsigned int n_turns = 0;
+
+	do {
+		if (loop->listeners)
+			n_commands += listener_poll(loop->listeners);
+		end_turn(loop);
+		n_turns++;
+	} while (rings_awake(loop) && n_commands < RING_COMMANDS && n_turns < RING_TURNS);
 }
 
 static bool has_stopped(struct loop *loop) {
@@ -176,11 +198,22 @@ static bool has_stopped(struct loop *loop) {
 	return !control_waiting(loop->ctl) || rr_now_ns() - loop->stop_ns > STOP_PATIENCE_NS;
 }
 
+// Sleeps only when nothing but an event can bring something to do.
+static int take_events(struct loop *loop) {
+	int flags = EVLOOP_ONCE;
+
+	if (rings_awake(loop))
+		flags |= EVLOOP_NONBLOCK;
+	else
+		arm_poll_timer(loop, loop->poll_wanted_ns);
+	return event_base_loop(loop->base, flags) < 0 ? -EIO : 0;
+}
+
 int loop_run(struct loop *loop) {
 	while (!has_stopped(loop)) {
-		if (event_base_loop(loop->base, EVLOOP_ONCE) < 0)
+		if (take_events(loop) < 0)
 			return -EIO;
-		end_turn(loop);
+		run_turns(loop);
 	}
 	return 0;
 }

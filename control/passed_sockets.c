@@ -62,8 +62,9 @@ static int take_one(struct command_socket *sockets, uint32_t *n, int fd) {
 		rr_err("sockets", "passed descriptor is no socket of control.sockets fd=%d", fd);
 	else if (rc == -EPROTOTYPE)
 		rr_err("sockets",
-			"passed descriptor is neither a listening stream socket nor a UDP one, "
-			"see Accept= and ListenStream= of its unit fd=%d",
+			"passed descriptor is neither a listening stream or packet socket nor a "
+			"UDP "
+			"one, see Accept= and ListenStream= of its unit fd=%d",
 			fd);
 	else if (rc < 0)
 		rr_err("sockets", "passed descriptor not usable fd=%d error=%s", fd, strerror(-rc));

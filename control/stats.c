@@ -57,6 +57,10 @@ static void collect_listeners(struct stats *st, const struct listener_stats *l) 
 	count_on(st, STATS_connections, l->n_connections);
 	count_on(st, STATS_connections_refused, l->n_refused);
 	count_on(st, STATS_connections_displaced, l->n_displaced);
+	count_on(st, STATS_shm_clients, l->n_shm_clients);
+	count_on(st, STATS_shm_clients_refused, l->n_shm_refused);
+	count_on(st, STATS_shm_clients_broken, l->n_shm_broken);
+	count_on(st, STATS_shm_clients_unread, l->n_shm_unread);
 	count_on(st, STATS_replies_dropped, l->n_dropped_replies);
 	count_on(st, STATS_held_dropped, l->n_dropped_held);
 }

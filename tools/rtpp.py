@@ -13,6 +13,8 @@ import socket
 import sys
 import time
 
+from rtpp_shm import ShmSocket
+
 CLONE_NEWNET = 0x40000000
 REPLY_MAX = 65536
 INET = {
@@ -67,17 +69,17 @@ class Netns:
 def split_address(text):
     """'udp6:[::1]:9000' -> ('udp6', '::1', 9000); 'unix:/path' -> ('unix', '/path', None)."""
     kind, _, rest = text.partition(":")
-    if kind in ("unix", "cunix"):
+    if kind in ("unix", "cunix", "shm"):
         return kind, rest, None
     if kind not in INET:
-        raise ValueError(f"{text}: use unix:PATH, cunix:PATH, or udp: udp6: tcp: tcp6: before "
-                         "HOST:PORT")
+        raise ValueError(f"{text}: use unix:PATH, cunix:PATH, shm:PATH, or udp: udp6: tcp: tcp6: "
+                         "before HOST:PORT")
     host, _, port = rest.rpartition(":")
     return kind, host.strip("[]"), int(port)
 
 
 class Controller:
-    """One command socket of a relay, with cookies and retransmission over UDP."""
+    """One command socket of a relay; with cookies and retransmission where it has them."""
 
     def __init__(self, address, netns=None, timeout=1.0, retries=5):
         self.kind, self.host, self.port = split_address(address)
@@ -91,6 +93,8 @@ class Controller:
         self._sock = None
 
     def _connect(self):
+        if self.kind == "shm":
+            return ShmSocket(self.host)
         family, kind = INET.get(self.kind, (socket.AF_UNIX, socket.SOCK_STREAM))
         with Netns(self.netns if family != socket.AF_UNIX else None):
             sock = socket.socket(family, kind)
@@ -101,16 +105,14 @@ class Controller:
     def command(self, text):
         """Send one command and return the reply without its line end."""
         self.n_commands += 1
-        if self.kind in ("udp", "udp6"):
+        if self.kind in ("udp", "udp6", "shm"):
             return self._command_udp(text)
         return self._command_stream(text)
 
     def command_with_cookie(self, cookie, text):
-        """The same over UDP with a cookie of the caller's choice."""
+        """The same over UDP or shared memory with a cookie of the caller's choice."""
         request = f"{cookie} {text}".encode()
         prefix = f"{cookie} ".encode()
-        if self._sock is None:
-            self._sock = self._connect()
         for attempt in range(self.retries + 1):
             if attempt:
                 self.n_retransmits += 1
@@ -125,6 +127,8 @@ class Controller:
     def _attempt_udp(self, request, prefix):
         deadline = time.monotonic() + self.timeout
         try:
+            if self._sock is None:
+                self._sock = self._connect()
             self._sock.send(request)
             while (left := deadline - time.monotonic()) > 0:
                 self._sock.settimeout(left)
@@ -136,6 +140,8 @@ class Controller:
         except ConnectionRefusedError:
             self.n_refused += 1
             time.sleep(min(0.05, self.timeout))
+        except ConnectionResetError:  # the memory went with the worker
+            self.close()
         return None
 
     def _command_stream(self, text):
@@ -185,7 +191,8 @@ def main():
     parser.add_argument("--timeout", type=float, default=1.0, help="seconds to a retransmission")
     parser.add_argument("--retries", type=int, default=2)
     parser.add_argument("socket",
-                        help="unix:PATH, cunix:PATH, or udp: udp6: tcp: tcp6: before HOST:PORT")
+                        help="unix:PATH, cunix:PATH, shm:PATH, or udp: udp6: tcp: tcp6: before "
+                             "HOST:PORT")
     parser.add_argument("command", nargs="+")
     args = parser.parse_args()
     try:

@@ -11,10 +11,13 @@ import shutil
 import signal
 import socket
 import subprocess
+import sys
 import tempfile
 import time
 
 HERE = os.path.dirname(os.path.abspath(__file__))
+sys.path.append(os.path.join(HERE, '../../tools'))
+from rtpp_shm import ShmSocket  # noqa: E402
 BUILD = os.path.abspath(os.environ.get('BUILD', os.path.join(HERE, '../../build')))
 PROGRAM = os.path.join(BUILD, 'rtprelayd')
 DATAPLANE = os.path.join(BUILD, 'rtprelay-dp')
@@ -29,8 +32,9 @@ realms = ( {realms} );
 media = {{ {media} }};
 {bridge}
 control = {{
-	sockets = [ "unix:{dir}/unix.sock", "cunix:{dir}/cunix.sock", "udp:127.0.0.1:{port}",
-		"udp6:::1:{port}", "tcp:127.0.0.1:{port}", "tcp6:::1:{port}"{more} ];
+	sockets = [ "unix:{dir}/unix.sock", "cunix:{dir}/cunix.sock", "shm:{dir}/shm.sock",
+		"udp:127.0.0.1:{port}", "udp6:::1:{port}", "tcp:127.0.0.1:{port}",
+		"tcp6:::1:{port}"{more} ];
 	store_dir = "{dir}/store";
 	store_mb = 16;
 	ack_timeout_ms = {ack_timeout_ms};
@@ -41,6 +45,7 @@ control = {{
 BRIDGE = 'bridge = { internal = "lab1"; external = "lab2"; };'
 IPV4 = 'ipv4 = {{ prefix = "198.18.{n}.0/24"; pool = [ "198.18.{n}.10" ]; }};'
 IPV6 = 'ipv6 = {{ prefix = "2001:db8:0:{n}::/64"; pool = [ "2001:db8:0:{n}::10" ]; }};'
+MESSAGES = ('udp', 'udp6', 'shm')  # a cookie and a command each
 LINES = ('cunix', 'tcp', 'tcp6', 'systemd')  # a command a line on a connection that stays
 
 
@@ -265,7 +270,9 @@ class Daemon:
     # Every way to say something and hear the answer.
 
     def connect(self, kind):
-        if kind in INET:
+        if kind == 'shm':
+            s = ShmSocket(self.path('shm.sock'))
+        elif kind in INET:
             family, sort, host = INET[kind]
             s = socket.socket(family, sort)
             s.connect((host, self.port))
@@ -293,12 +300,12 @@ class Daemon:
             return self.read_stdout(data.count(b'\n'))
         with self.connect(kind) as s:
             try:
-                s.sendall(data)
+                (s.send if kind == 'shm' else s.sendall)(data)
                 if kind in LINES:
                     s.shutdown(socket.SHUT_WR)
             except OSError:  # the other side is gone already
                 pass
-            return s.recv(65536) if kind.startswith('udp') else self.read_all(s)
+            return s.recv(65536) if kind in MESSAGES else self.read_all(s)
 
     @staticmethod
     def is_whole(data, reply):

@@ -177,6 +177,11 @@ class Listener : public ::testing::Test {
 		return client;
 	}
 
+	void turn() {
+		event_base_loop(base, EVLOOP_ONCE | EVLOOP_NONBLOCK);
+		listener_poll(set);
+		listener_flush(set);
+	}
 	// Turn the loop until the condition holds; false when it never does.
 	bool turn_until(const std::function<bool()> &condition) {
 		const struct timespec pause = {0, 100000};
@@ -185,18 +190,15 @@ class Listener : public ::testing::Test {
 		while (!condition()) {
 			if (rr_now_ns() > end_ns)
 				return false;
-			event_base_loop(base, EVLOOP_ONCE | EVLOOP_NONBLOCK);
-			listener_flush(set);
+			turn();
 			nanosleep(&pause, nullptr);
 		}
 		return true;
 	}
 	// Enough to see all that has happened already.
 	void turn_a_few_times() {
-		for (int i = 0; i < 10; i++) {
-			event_base_loop(base, EVLOOP_ONCE | EVLOOP_NONBLOCK);
-			listener_flush(set);
-		}
+		for (int i = 0; i < 10; i++)
+			turn();
 	}
 	// Everything the client gets until it holds `want` bytes.
 	std::string hear(Client &client, size_t want) {

@@ -269,6 +269,15 @@ TEST_F(CommandSocket, WhatTheServiceManagerPassedIsSystemd) {
 	command_socket_close(&d);
 }
 
+TEST_F(CommandSocket, AdoptsASocketForSharedMemory) {
+	struct command_socket c = {};
+
+	ASSERT_EQ(open(&a, "shm:" + dir + "/s"), 0);
+	ASSERT_EQ(command_socket_adopt(&c, a.fd), 0);
+	EXPECT_EQ(c.kind, COMMAND_SOCKET_SHM);
+	EXPECT_TRUE(command_socket_matches(&a, c.fd));
+}
+
 TEST_F(CommandSocket, AdoptsNothingThatIsNoCommandSocket) {
 	int pair[2];
 	int unix_datagram = socket(AF_UNIX, SOCK_DGRAM, 0);

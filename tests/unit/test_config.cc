@@ -278,14 +278,14 @@ TEST(Config, SocketsAreBroughtIntoOneSpelling) {
 		"udp:0.0.0.0:22222", "udp:127.0.0.1:5000", "udp6:::1:9000", "udp6:::1:22222",
 		"udp6:2001:db8::7:22222", "udp6::::22222", "udp6:2001:db8::1:5",
 		"tcp:0.0.0.0:22222", "tcp:127.0.0.1:5000", "tcp6:::1:9000", "tcp6:::1:22222",
-		"tcp6::::22222", "tcp6:2001:db8::1:5", "stdioc:", "systemd:"};
+		"tcp6::::22222", "tcp6:2001:db8::1:5", "stdioc:", "systemd:", "shm:/run/d"};
 	Loaded l = load(changed("[ \"unix:/tmp/x\" ]",
 		"[ \"/run/a\", \"unix:/run/b\", \"cunix:/run/c\", \"udp:*\", "
 		"\"udp:127.0.0.1:5000\", "
 		"\"udp6:::1:9000\", \"udp6:::1\", \"udp6:2001:db8:0:0:0:0:0:7\", \"udp6:*\", "
 		"\"udp6:[2001:db8::1]:5\", \"tcp:*\", \"tcp:127.0.0.1:5000\", "
 		"\"tcp6:::1:9000\", \"tcp6:::1\", \"tcp6:*\", \"tcp6:[2001:db8::1]:5\", "
-		"\"stdioc:\", \"systemd:\" ]"));
+		"\"stdioc:\", \"systemd:\", \"shm:/run/d\" ]"));
 
 	ASSERT_EQ(l.rc, 0) << l.err;
 	ASSERT_EQ(l.cfg->n_sockets, RR_ARRAY_LEN(expected));
@@ -408,7 +408,8 @@ TEST_P(ConfigRefusal, NamesFileLineAndWhatWasExpected) {
 }
 
 #define SOCKET_SYNTAX \
-	"expected unix:PATH or cunix:PATH, absolute and up to 107 characters, or udp:, udp6:, " \
+	"expected unix:PATH, cunix:PATH or shm:PATH, absolute and up to 107 characters, or udp:, " \
+	"udp6:, " \
 	"tcp: or tcp6: before ADDRESS[:PORT], or stdio:, stdioc: or systemd:"
 
 static const Refusal refusals[] = {
@@ -709,6 +710,8 @@ static const Refusal refusals[] = {
 		"17: control.sockets[1] is \"stdioc:\" again, expected each once"},
 	{"\"unix:/tmp/x\"", "\"systemd:\", \"systemd:\"",
 		"17: control.sockets[1] is \"systemd:\" again, expected each once"},
+	{"unix:/tmp/x", "shm:d", "17: control.sockets[0] is \"shm:d\", " SOCKET_SYNTAX},
+	{"unix:/tmp/x", "shm:", "17: control.sockets[0] is \"shm:\", " SOCKET_SYNTAX},
 	{"unix:/tmp/x", "systemd:3", "17: control.sockets[0] is \"systemd:3\", " SOCKET_SYNTAX},
 	{"unix:/tmp/x", "stdio:x", "17: control.sockets[0] is \"stdio:x\", " SOCKET_SYNTAX},
 	{"control = {", "control = { notify = [ \"tcp:127.0.0.1\" ];",
