@@ -48,7 +48,7 @@ RTPPLOAD_SRC := rtppload.c load_link.c load_book.c load_figures.c
 UNIT_TESTS := counters endpoint log config rrctl ring region arp nd mld icmp steering neighbour rtpp_lex rtpp_parse rtpp_reply port_alloc retrans command_socket listener stdio_bridge session session_change no_memory commands turn realm_select store expiry resync dp_client
 UNIT_TESTS += eal memif side_doors learn parse flow_table flow_read rtp_stats relay rewrite command fragment_set fragmenter
 UNIT_TESTS += notice_target outbox notifier
-UNIT_TESTS += clearance operator operator_socket load msg_ring shm_conn
+UNIT_TESTS += clearance operator operator_socket load msg_ring shm_conn rtpp_shm
 STRESS_TESTS := ring region flow
 STRESS_TESTS += msg_ring
 FUZZ_TARGETS := rtpp stdio parse rtp dp_msg
@@ -58,7 +58,7 @@ GOLDEN_TESTS := transcripts vectors supervision notices full_pool operator
 PACKET_TESTS := relay fragments drops learning slow_path turns workers start_stop hostile_region
 SMOKE_TESTS := call_test families_test many_calls_test reinvite_test spoof_test ttl_test \
 	control_restart_test dataplane_restart_test second_instance_test tcp_controller_test stdio_controller_test
-SMOKE_TESTS += overload_test
+SMOKE_TESTS += overload_test shm_controller_test
 SIP_TESTS := calls_test hold_test cancel_test unanswered_test ipv6_test
 CRASH_TESTS := model_test crash_points random_kills
 
@@ -107,6 +107,8 @@ test_listener_OBJ := control/listener.o control/cookies.o control/datagram_socke
 test_listener_LIBS := -levent_core
 test_shm_conn_OBJ = $(test_listener_OBJ)
 test_shm_conn_LIBS := -levent_core
+test_rtpp_shm_OBJ = $(test_listener_OBJ) tools/rtpp_shm.o
+test_rtpp_shm_LIBS := -levent_core
 test_stdio_bridge_OBJ := control/stdio_bridge.o common/log.o
 # Control without its sockets; tests/unit/control_fixture.h brings a dataplane along.
 CORE_OBJ = $(CONFIG_OBJ) $(addprefix common/,shm_region.o counters.o ring.o flow_totals.o \
@@ -201,7 +203,7 @@ CONTROL_CFLAGS = $(COMMON_CFLAGS) -Icontrol
 TOOLS_CFLAGS = $(COMMON_CFLAGS) -Itools
 # In C++ a function hides the constructor of a struct of its name, which C permits.
 # What is tested is optimised, the tests are not: that took longer than they run.
-TEST_CXXFLAGS = -std=c++17 $(WARN) -Wno-shadow $(BASE_FLAGS) -O0 $(TEST_BUILD) -Icommon -Idpdk_app -Icontrol \
+TEST_CXXFLAGS = -std=c++17 $(WARN) -Wno-shadow $(BASE_FLAGS) -O0 $(TEST_BUILD) -Icommon -Idpdk_app -Icontrol -Itools \
 	-I$(BUILD)/tests $(DPDK_CFLAGS)
 
 COMMON_LIBS = $(shell pkg-config --libs libconfig)
@@ -214,6 +216,8 @@ TEST_LIBS = -lgtest -lgtest_main -lpthread
 
 PROGRAMS := $(BUILD)/rtprelay-dp $(BUILD)/rtprelayd $(BUILD)/rrctl
 PROGRAMS += $(BUILD)/rtppload
+# What a controller links to speak over shared memory, and how it does.
+PROGRAMS += $(BUILD)/librtpp_shm.a $(BUILD)/rtpp-shm-example
 # The same with crash points compiled in, for the crash tests only.
 CRASH_PROGRAMS := $(BUILD)/crash/rtprelay-dp $(BUILD)/crash/rtprelayd
 
@@ -243,6 +247,11 @@ $(BUILD)/rrctl: $(RRCTL_OBJ) $(COMMON_OBJ)
 	$(call say,LINK)$(CC) $(SAN) -o $@ $^ $(RRCTL_LIBS)
 $(BUILD)/rtppload: $(RTPPLOAD_OBJ) $(BUILD)/obj/common/endpoint.o
 	$(call say,LINK)$(CC) $(SAN) -o $@ $^ -ljansson
+SHM_CLIENT_OBJ := $(call objs,tools,rtpp_shm.c) $(call objs,common,msg_ring.c)
+$(BUILD)/librtpp_shm.a: $(SHM_CLIENT_OBJ)
+	$(call say,AR)rm -f $@; ar rcs $@ $^
+$(BUILD)/rtpp-shm-example: $(call objs,tools,rtpp_shm_example.c) $(BUILD)/librtpp_shm.a
+	$(call say,LINK)$(CC) $(SAN) -o $@ $^
 $(BUILD)/crash/rtprelay-dp: $(call crash_of,$(DP_OBJ) $(COMMON_OBJ))
 	@mkdir -p $(@D)
 	$(call say,LINK)$(CC) $(SAN) -o $@ $^ $(DP_LIBS)
