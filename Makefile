@@ -52,6 +52,7 @@ UNIT_TESTS += clearance operator operator_socket load msg_ring shm_conn rtpp_shm
 STRESS_TESTS := ring region flow
 STRESS_TESTS += msg_ring
 FUZZ_TARGETS := rtpp stdio parse rtp dp_msg
+FUZZ_TARGETS += shm
 # Scripts: tests/golden/NAME, tests/packets/NAME.py, tests/smoke/NAME.sh, tests/sip/NAME.sh,
 # tests/crash/NAME.py.
 GOLDEN_TESTS := transcripts vectors supervision notices full_pool operator
@@ -97,6 +98,9 @@ test_rtpp_reply_OBJ := control/rtpp_reply.o
 fuzz_rtpp_SRC := control/rtpp_lex.c control/rtpp_parse.c control/rtpp_media.c control/rtpp_reply.c \
 	common/endpoint.c
 fuzz_stdio_SRC := control/stdio_bridge.c common/log.c
+fuzz_shm_SRC := $(addprefix control/,listener.c cookies.c datagram_socket.c stream_conn.c shm_conn.c \
+	retrans.c keyed_hash.c job.c rtpp_lex.c) common/msg_ring.c common/log.c common/endpoint.c
+fuzz_shm_LIBS := -levent_core
 test_port_alloc_OBJ := control/port_alloc.o
 test_retrans_OBJ := control/retrans.o control/keyed_hash.o control/job.o
 test_command_socket_OBJ := control/command_socket.o control/passed_sockets.o common/log.o
