@@ -50,7 +50,7 @@ struct stream_conn {
 	bool paused; // not read, until some of its replies have left
 	bool is_unsent;
 	bool broken; // a command or reply was lost: those after it would answer the wrong commands
-	unsigned int n_jobs;
+	unsigned int n_jobs; // under way, or early
 	uint64_t order_in; // of the next command
 	uint64_t order_out; // of the next reply
 	struct job *early; // finished before their turn
@@ -64,14 +64,15 @@ struct stream_conn {
 // ---- closing
 // -------------------------------------------------------------------------------------
 
-static void conn_free(struct stream_conn *c) {
+static void drop_early(struct stream_conn *c) {
 	struct job *job;
 	struct job *next;
 
 	LL_FOREACH_SAFE(c->early, job, next) {
 		job_free(job);
+		c->n_jobs--;
 	}
-	free(c);
+	c->early = NULL;
 }
 
 static void not_unsent(struct stream_conn *c) {
@@ -92,8 +93,9 @@ static void conn_close(struct stream_conn *c) {
 	evbuffer_free(c->out);
 	close(c->fd);
 	c->fd = -1;
+	drop_early(c);
 	if (c->n_jobs == 0)
-		conn_free(c);
+		free(c);
 	else
 		DL_APPEND(set->zombies, c);
 }
@@ -116,7 +118,7 @@ void stream_conn_free_zombies(struct listener_set *set) {
 	struct stream_conn *next;
 
 	DL_FOREACH_SAFE(set->zombies, c, next) {
-		conn_free(c);
+		free(c);
 	}
 	set->zombies = NULL;
 }
@@ -208,6 +210,7 @@ static void send_in_order(struct stream_conn *c) {
 		if (!job)
 			return;
 		LL_DELETE(c->early, job);
+		c->n_jobs--;
 		if (evbuffer_add(c->out, job->reply, job->reply_len) < 0)
 			c->broken = true;
 		job_free(job);
@@ -220,16 +223,16 @@ static void send_in_order(struct stream_conn *c) {
 static void reply(struct job *job) {
 	struct stream_conn *c = job->origin.listener;
 
-	c->n_jobs--;
 	if (c->fd >= 0) {
 		LL_PREPEND(c->early, job);
 		send_in_order(c);
 		return;
 	}
 	job_free(job);
+	c->n_jobs--;
 	if (c->n_jobs == 0) {
 		DL_DELETE(c->set->zombies, c);
-		conn_free(c);
+		free(c);
 	}
 }
 

@@ -444,6 +444,33 @@ TEST_F(Listener, CommandsUnderWayAreBounded) {
 }
 
 // Nobody would commit or answer it.
+TEST_F(Listener, RepliesThatWaitForAnEarlierOneAreBounded) {
+	auto client = connect_to(serve("cunix:" + dir + "/s"));
+	std::string text = "w\n";
+
+	for (int i = 0; i < 1000; i++)
+		text += "V\n";
+	client->say(text);
+	ASSERT_TRUE(turn_until([&] { return executed.size() >= 64; }));
+	turn_a_few_times();
+	EXPECT_EQ(executed.size(), 64u);
+	finish(waiting[0]);
+	waiting.clear();
+	EXPECT_EQ(hear(*client, 1001 * 4).size(), 1001 * 4u);
+}
+
+TEST_F(Listener, ClientLeavesWhileRepliesWaitForAnEarlierOne) {
+	auto client = connect_to(serve("cunix:" + dir + "/s"));
+
+	client->say("w\nw\nV\nV\n");
+	ASSERT_TRUE(turn_until([&] { return executed.size() == 4; }));
+	finish(waiting[1]);
+	client->hang_up();
+	turn_a_few_times();
+	finish(waiting[0]);
+	waiting.clear();
+}
+
 TEST_F(Listener, NoCommandIsTakenAtTheEnd) {
 	auto client = connect_to(serve("cunix:" + dir + "/c"));
 	std::string lines;
