@@ -52,7 +52,7 @@ UNIT_TESTS += clearance operator operator_socket load msg_ring shm_conn rtpp_shm
 STRESS_TESTS := ring region flow
 STRESS_TESTS += msg_ring
 FUZZ_TARGETS := rtpp stdio parse rtp dp_msg
-FUZZ_TARGETS += shm
+FUZZ_TARGETS += shm stream datagram
 # Scripts: tests/golden/NAME, tests/packets/NAME.py, tests/smoke/NAME.sh, tests/sip/NAME.sh,
 # tests/crash/NAME.py.
 GOLDEN_TESTS := transcripts vectors supervision notices full_pool operator
@@ -113,6 +113,14 @@ test_shm_conn_OBJ = $(test_listener_OBJ)
 test_shm_conn_LIBS := -levent_core
 test_rtpp_shm_OBJ = $(test_listener_OBJ) tools/rtpp_shm.o
 test_rtpp_shm_LIBS := -levent_core
+LISTENER_SRC := control/listener.c control/cookies.c control/datagram_socket.c control/stream_conn.c \
+	control/shm_conn.c common/msg_ring.c control/retrans.c \
+	control/keyed_hash.c control/job.c control/rtpp_lex.c control/rtpp_parse.c control/rtpp_media.c \
+	common/log.c common/endpoint.c
+fuzz_stream_SRC := $(LISTENER_SRC)
+fuzz_stream_LIBS := -levent_core
+fuzz_datagram_SRC := $(LISTENER_SRC)
+fuzz_datagram_LIBS := -levent_core
 test_stdio_bridge_OBJ := control/stdio_bridge.o common/log.o
 # Control without its sockets; tests/unit/control_fixture.h brings a dataplane along.
 CORE_OBJ = $(CONFIG_OBJ) $(addprefix common/,shm_region.o counters.o ring.o flow_totals.o \
