@@ -83,12 +83,13 @@ add_sip_link() {
 	ip -n "$LAB_NS_CALLEE" link set sip up
 }
 
-# In bridge mode; FAMILY 46: the callee's network has no IPv4.
+# In bridge mode; FAMILY 46, 64: the callee's network has no IPv4, no IPv6.
 sip_lab_up() { # FAMILY
 	lab_up --network-only --ports "$PORT_MIN-$PORT_MAX"
 	add_sip_link
 	echo 'bridge = { external = "external"; internal = "internal"; };' >>"$LAB_CONF"
 	[ "$1" != 46 ] || sed -i '/ipv4 = { prefix = "198.19.0.0/d' "$LAB_CONF"
+	[ "$1" != 64 ] || sed -i '/ipv6 = { prefix = "2001:db8:0:1::/d' "$LAB_CONF"
 	lab start dataplane
 	lab start control
 	lab_refresh
@@ -102,8 +103,9 @@ begin_capture() { # PARTY
 	wait_until 10 grep -q 'listening on' "$SCRATCH/capture-$1.log"
 }
 
+# One process a socket: among several a 200 may overtake its 180, for which SIPp fails the call.
 kamailio_up() { # RTPRELAY_SOCKET OPTIONS...
-	begin kamailio relay kamailio -f "$SIP/kamailio.cfg" -DD -E -n 2 -m 32 -M 4 \
+	begin kamailio relay kamailio -f "$SIP/kamailio.cfg" -DD -E -n 1 -m 32 -M 4 \
 		-Y "$SCRATCH" -A "RTPRELAY=\"$1\"" "${@:2}"
 	wait_until 20 kamailio_ready
 }
@@ -178,7 +180,7 @@ nothing_left() { # CALLS
 }
 
 # What the dataplane dropped, by name, but for what is no fault: packets of the namespaces' own
-# kernels to multicast addresses; and media of a callee that overtakes its own answer, of which the
+# kernels to multicast addresses; and media of a party that overtakes its own answer, of which the
 # witness wants to have seen exactly as many packets go missing.
 drops() {
 	rrctl stats show --json | jq -c '.totals | with_entries(select(

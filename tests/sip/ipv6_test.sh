@@ -1,10 +1,10 @@
 #!/bin/bash
 # SPDX-License-Identifier: BSD-2-Clause
-# Kamailio and rtprelay over IPv6, and an IPv4 caller to an IPv6 callee.
+# Kamailio and rtprelay over IPv6, and calls between the families in both directions.
 #
 # Story: signalling, commands and media all over IPv6; then SIP and media over IPv4 on the caller's
-# side and over IPv6 on the callee's, where the relay's realm has no IPv4. Each party is told an
-# address of its own family.
+# side and over IPv6 on the callee's, where the relay's realm has no IPv4; and the other way round.
+# Each party is told an address of its own family.
 . "$(dirname "$0")/_init.sh"
 
 readonly CALLS=10
@@ -22,3 +22,4 @@ run_calls() { # FAMILY CALLER_FAMILY CALLEE_FAMILY
 
 run_calls 6 6 6
 run_calls 46 4 6
+run_calls 64 6 4

@@ -186,7 +186,9 @@ def main():
     parser.add_argument("--caller-sdps", type=int, default=1, help="told to the caller in a call")
     parser.add_argument("--callee-sdps", type=int, default=1)
     parser.add_argument("--early", type=int, default=0,
-                        help="packets that the relay had from callees before it knew their answers")
+                        help="packets that the relay had of a party before it knew its answer")
+    parser.add_argument("--answers", choices=("caller", "callee"), default="callee",
+                        help="who answers the other's offer")
     args = parser.parse_args()
 
     low, high = map(int, args.ports.split("-"))
@@ -200,8 +202,9 @@ def main():
         for call in calls:
             check(side.changes[call] == wanted,
                   f"{call}: the {side.name} was told {side.changes[call]} times, not {wanted}")
-    check_direction(caller, callee, calls, talk, args.caller_talks, 0)
-    check_direction(callee, caller, calls, talk, args.callee_talks, args.early)
+    early = {"caller": 0, "callee": 0, args.answers: args.early}
+    check_direction(caller, callee, calls, talk, args.caller_talks, early["caller"])
+    check_direction(callee, caller, calls, talk, args.callee_talks, early["callee"])
     arrived = count(caller.got) + count(callee.got)
     check(arrived == args.relayed, f"{arrived} packets arrived, the relay counts {args.relayed}")
     print(f"{len(calls)} calls; {count(caller.sent)} packets from callers, {count(callee.got)} "
