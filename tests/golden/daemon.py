@@ -42,6 +42,10 @@ control = {{
 	{control}
 }};
 '''
+DATAPLANE_CONFIG = '''
+dataplane = { cores = [ 0 ]; main_core = 0; poll = "adaptive"; hugepages = "off";
+	memory_mb = 64; mbufs = 4096; };
+'''
 BRIDGE = 'bridge = { internal = "lab1"; external = "lab2"; };'
 IPV4 = 'ipv4 = {{ prefix = "198.18.{n}.0/24"; pool = [ "198.18.{n}.10" ]; }};'
 IPV6 = 'ipv6 = {{ prefix = "2001:db8:0:{n}::/64"; pool = [ "2001:db8:0:{n}::10" ]; }};'
@@ -184,12 +188,6 @@ class Daemon:
             with open(self.path('dp-log')) as f:
                 raise Failure('rtprelay-dp ended:\n' + f.read())
 
-    def dataplane_answers(self):
-        """Has the dataplane taken a call?"""
-        self.check_dataplane()
-        reply = self.command('unix', b'U probe 198.18.1.50 4000 ft')
-        return reply[:1].isdigit() and self.command('unix', b'D probe ft') == b'0\n'
-
     def start_dataplane(self):
         with open(self.path('dp-log'), 'a') as log:
             self.dp_process = subprocess.Popen([DATAPLANE, '-c', self.path('rtprelay.conf')],
@@ -200,6 +198,14 @@ class Daemon:
         run = subprocess.run([RRCTL, '-c', self.path('rtprelay.conf'), '--json', *words],
                              capture_output=True, text=True, timeout=2 * PATIENCE)
         return run.returncode, json.loads(run.stdout) if run.returncode == 0 else run.stderr
+
+    def dataplane_answers(self):
+        """To be waited for before the first call."""
+        if self.dp_process.poll() is not None:
+            with open(self.path('dp-log')) as f:
+                raise Failure('rtprelay-dp ended:\n' + f.read())
+        reply = self.command('unix', b'U probe 198.18.1.50 4000 ft')
+        return reply[:1].isdigit() and self.command('unix', b'D probe ft') == b'0\n'
 
     def path(self, name):
         return os.path.join(self.dir, name)
