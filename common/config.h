@@ -25,6 +25,14 @@ RR_BEGIN_DECLS
 
 enum rr_port_mode {
 	RR_PORT_EXCLUSIVE, // the dataplane owns the interface
+	RR_PORT_SHARED, // it takes media from a kernel interface, the rest stays with the kernel
+};
+
+// How a shared port takes its packets.
+enum rr_port_io {
+	RR_IO_AUTO, // AF_XDP, else AF_PACKET
+	RR_IO_AF_XDP,
+	RR_IO_AF_PACKET,
 };
 
 enum rr_checksum_mode {
@@ -52,8 +60,10 @@ enum rr_hugepages {
 
 struct rr_port_config {
 	char name[RR_PORT_NAME_LEN]; // unique; realms refer to it
-	char device[RR_PATH_LEN]; // EAL device: PCI address or vdev with its arguments
+	char device[RR_PATH_LEN]; // EAL device: PCI address or vdev with its arguments; of a shared
+				  // port the kernel's interface
 	enum rr_port_mode mode;
+	enum rr_port_io io; // of a shared port; of others RR_IO_AUTO
 	enum rr_checksum_mode checksum;
 	uint32_t n_rx_queues; // 0: one per worker
 	uint32_t n_rx_desc;

@@ -2,6 +2,7 @@
 // What the options of a configuration must be to each other, and the values that follow from
 // others.
 #include <errno.h>
+#include <net/if.h>
 #include <stdarg.h>
 #include <string.h>
 
@@ -40,6 +41,26 @@ static int check_cores(struct rr_config_reader *r) {
 	return 0;
 }
 
+// The name of a kernel interface, as dev_valid_name() of Linux has it, and no list of arguments.
+static bool is_interface(const char *name) {
+	return strlen(name) < IFNAMSIZ && strcspn(name, "/:, ") == strlen(name) &&
+	       strcmp(name, ".") != 0 && strcmp(name, "..") != 0;
+}
+
+static int check_port_mode(struct rr_config_reader *r, uint32_t i) {
+	const struct rr_port_config *port = &r->cfg->port[i];
+	char path[64];
+
+	if (port->mode != RR_PORT_SHARED && port->io != RR_IO_AUTO)
+		return rr_config_fail_at(r, entry(path, sizeof(path), "ports", i, ".io"),
+			"is set, expected mode = \"shared\" for it");
+	if (port->mode == RR_PORT_SHARED && !is_interface(port->device))
+		return rr_config_fail_at(r, entry(path, sizeof(path), "ports", i, ".device"),
+			"is \"%s\", expected the kernel's name of an interface in mode shared",
+			port->device);
+	return 0;
+}
+
 static int check_ports(struct rr_config_reader *r) {
 	const struct rr_config *cfg = r->cfg;
 	char path[64];
@@ -47,6 +68,8 @@ static int check_ports(struct rr_config_reader *r) {
 	for (uint32_t i = 0; i < cfg->n_ports; i++) {
 		const struct rr_port_config *port = &cfg->port[i];
 
+		if (check_port_mode(r, i) < 0)
+			return -EINVAL;
 		if (port->n_rx_queues > cfg->n_workers)
 			return rr_config_fail_at(r,
 				entry(path, sizeof(path), "ports", i, ".rx_queues"),
@@ -135,6 +158,31 @@ static int check_next_hops(struct rr_config_reader *r, uint32_t i, enum rr_famil
 	return 0;
 }
 
+// On a shared port the kernel routes, resolves and tags.
+static int check_shared_realm(struct rr_config_reader *r, uint32_t i) {
+	static const char expected[] = "is set, expected nothing on the shared port \"%s\": %s";
+	const struct rr_realm_config *realm = &r->cfg->realm[i];
+	const char *port = r->cfg->port[realm->port].name;
+	char path[64];
+
+	if (realm->vlan != 0)
+		return rr_config_fail_at(r, entry(path, sizeof(path), "realms", i, ".vlan"),
+			expected, port, "name the VLAN's own interface as its device");
+	for (int f = RR_FAMILY_IPV4; f <= RR_FAMILY_IPV6; f++) {
+		const struct rr_net_config *net = rr_realm_net(realm, (enum rr_family)f);
+		const char *family = f == RR_FAMILY_IPV6 ? "ipv6" : "ipv4";
+
+		snprintf(path, sizeof(path), "realms.[%u].%s.gateway", i, family);
+		if (net->gateway.family != RR_FAMILY_NONE)
+			return rr_config_fail_at(r, path, expected, port, "the kernel routes");
+		snprintf(path, sizeof(path), "realms.[%u].%s.neighbours", i, family);
+		if (net->n_neighbours > 0)
+			return rr_config_fail_at(
+				r, path, expected, port, "the kernel knows its neighbours");
+	}
+	return 0;
+}
+
 static int check_realms(struct rr_config_reader *r) {
 	const struct rr_config *cfg = r->cfg;
 	char path[64];
@@ -152,7 +200,10 @@ static int check_realms(struct rr_config_reader *r) {
 				entry(path, sizeof(path), "ports", realm->port, ".mtu"),
 				"is %u, expected at least %d for IPv6 of realm \"%s\"", port->mtu,
 				MIN_MTU_IPV6, realm->name);
-		rc = check_next_hops(r, i, RR_FAMILY_IPV4);
+		if (port->mode == RR_PORT_SHARED)
+			rc = check_shared_realm(r, i);
+		if (rc == 0)
+			rc = check_next_hops(r, i, RR_FAMILY_IPV4);
 		if (rc == 0)
 			rc = check_next_hops(r, i, RR_FAMILY_IPV6);
 		for (uint32_t k = 0; rc == 0 && k < i; k++)

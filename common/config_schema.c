@@ -40,6 +40,14 @@ static const struct rr_option_choice hugepage_modes[] = {
 
 static const struct rr_option_choice port_modes[] = {
 	{"exclusive", RR_PORT_EXCLUSIVE},
+	{"shared", RR_PORT_SHARED},
+	{0},
+};
+
+static const struct rr_option_choice port_ios[] = {
+	{"auto", RR_IO_AUTO},
+	{"af_xdp", RR_IO_AF_XDP},
+	{"af_packet", RR_IO_AF_PACKET},
 	{0},
 };
 
@@ -115,9 +123,16 @@ static const struct rr_option port_rows[] = {
 	{"name", &rr_type_name, TEXT(rr_port_config, name), .min = 1,
 		.help = "what realms and rrctl call the port"},
 	{"device", &rr_type_text, TEXT(rr_port_config, device), .min = 1,
-		.help = "EAL device: PCI address, or virtual device with its arguments"},
+		.help = "EAL device: PCI address, or virtual device with its arguments; in mode "
+			"shared the name of the kernel's interface, as eth0"},
 	{"mode", &rr_type_choice, FIELD(rr_port_config, mode), .fallback = "\"exclusive\"",
-		.choices = port_modes, .help = "exclusive: the dataplane owns the interface"},
+		.choices = port_modes,
+		.help = "exclusive: the dataplane owns the interface; shared: it takes media "
+			"only, the rest stays with the kernel (docs/shared.md)"},
+	{"io", &rr_type_choice, FIELD(rr_port_config, io), .fallback = "\"auto\"",
+		.choices = port_ios,
+		.help = "mode shared: how media is taken; auto is af_xdp, or af_packet where that "
+			"fails, and the log says why"},
 	{"checksum", &rr_type_choice, FIELD(rr_port_config, checksum), .fallback = "\"auto\"",
 		.choices = checksum_modes,
 		.help = "UDP checksum of what is sent; auto is offload where the device has it, "

@@ -740,6 +740,17 @@ static const Refusal refusals[] = {
 		"4: ports[2].name is \"b\" again, expected another name"},
 	{"device = \"net_null1\"", "device = \"net_null0\"",
 		"4: ports[1].device is \"net_null0\" again, expected another device"},
+	{"device = \"net_null1\";", "device = \"net_null1\"; io = \"af_xdp\";",
+		"4: ports[1].io is set, expected mode = \"shared\" for it"},
+	{"device = \"net_null1\";", "device = \"net_af_xdp0,iface=e\"; mode = \"shared\";",
+		"4: ports[1].device is \"net_af_xdp0,iface=e\", expected the kernel's name of an "
+		"interface in mode shared"},
+	{"device = \"net_null1\";", "device = \"interface0123456\"; mode = \"shared\";",
+		"4: ports[1].device is \"interface0123456\", expected the kernel's name of an "
+		"interface in mode shared"},
+	{"device = \"net_null0\";", "device = \"eth0\"; mode = \"shared\";",
+		"8: realms[0].ipv4.gateway is set, expected nothing on the shared port \"a\": the "
+		"kernel routes"},
 	{"device = \"net_null1\";", "device = \"net_null1\"; rx_queues = 3;",
 		"4: ports[1].rx_queues is 3, expected at most one per worker, 2"},
 	{"[ \"198.19.0.10\" ]; }; }",
@@ -782,6 +793,35 @@ static const Refusal refusals[] = {
 
 INSTANTIATE_TEST_SUITE_P(Config, ConfigRefusal, testing::ValuesIn(refusals));
 
+TEST(Config, SharedPortNamesAKernelInterface) {
+	Loaded l =
+		load(changed("device = \"net_null1\";", "device = \"eth0.5\"; mode = \"shared\";"));
+
+	ASSERT_EQ(l.rc, 0) << l.err;
+	EXPECT_EQ(l.cfg->port[1].mode, RR_PORT_SHARED);
+	EXPECT_EQ(l.cfg->port[1].io, RR_IO_AUTO);
+	l = load(changed("device = \"net_null1\";",
+		"device = \"eth0.5\"; mode = \"shared\"; io = \"af_xdp\";"));
+	ASSERT_EQ(l.rc, 0) << l.err;
+	EXPECT_EQ(l.cfg->port[1].io, RR_IO_AF_XDP);
+}
+
+// The kernel of a shared port tags and resolves: what would say otherwise is refused.
+TEST(Config, SharedPortLeavesNeighboursAndVlanToTheKernel) {
+	std::string text = changed("device = \"net_null0\";", "device = \"e\"; mode = \"shared\";");
+	size_t gateway = text.find("gateway =");
+
+	text.replace(gateway, text.find(';', gateway) + 1 - gateway, "");
+	EXPECT_EQ(load(text).err,
+		"FILE:10: realms[0].ipv4.neighbours is set, expected nothing on the shared port "
+		"\"a\": the kernel knows its neighbours\n");
+	text = changed("port = \"b\";", "port = \"b\"; vlan = 7;");
+	text.replace(text.find("net_null1\";"), strlen("net_null1\";"), "e\"; mode = \"shared\";");
+	EXPECT_EQ(load(text).err,
+		"FILE:13: realms[1].vlan is set, expected nothing on the shared port \"b\": name "
+		"the VLAN's own interface as its device\n");
+}
+
 TEST(Config, FileWithoutPortsIsRefused) {
 	EXPECT_EQ(load("realms = ( );\n").err, "FILE:1: the file has no ports, expected a list ( { "
 					       "... }, { ... } ): Ethernet ports\n");
@@ -816,7 +856,10 @@ dataplane = { cores = [ 4, 5, 7 ]; main_core = 3; poll = "adaptive"; hugepages =
 	reassembly_per_source = 6; reassembly_ms = 7; eal = [ "--no-pci", "say \"a\\b\"" ]; };
 ports = ( { name = "a"; device = "0000:01:00.0"; mode = "exclusive"; checksum = "incremental";
 	rx_queues = 2; rx_desc = 256; tx_desc = 512; mtu = 9000; start = "held";
-	promiscuous = true; } );
+	promiscuous = true; },
+	{ name = "b"; device = "eth0.5"; mode = "shared"; io = "af_packet";
+	checksum = "full"; rx_queues = 1; rx_desc = 128; tx_desc = 128; mtu = 1400;
+	start = "held"; promiscuous = true; } );
 realms = ( { name = "r"; port = "a"; vlan = 4094; hide_address = true;
 	ipv4 = { prefix = "10.0.0.0/8"; pool = [ "10.0.0.255-10.0.1.1", "10.0.0.9" ];
 		gateway = "10.9.9.9"; advertised = "192.0.2.1";
@@ -839,7 +882,7 @@ control = { sockets = [ "cunix:/tmp/c", "udp6:*:9" ]; socket_mode = "0600";
 // Options that stand in two realms or have one value only; EveryOptionIsPrinted looks for them.
 static bool may_be_default(const rr_option &opt) {
 	static const std::set<std::string> names = {
-		"mode", "vlan", "hide_address", "gateway", "advertised"};
+		"mode", "io", "vlan", "hide_address", "gateway", "advertised"};
 
 	return opt.fallback == nullptr || opt.table != nullptr || names.count(opt.name) != 0;
 }
