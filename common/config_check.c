@@ -54,6 +54,9 @@ static int check_port_mode(struct rr_config_reader *r, uint32_t i) {
 	if (port->mode != RR_PORT_SHARED && port->io != RR_IO_AUTO)
 		return rr_config_fail_at(r, entry(path, sizeof(path), "ports", i, ".io"),
 			"is set, expected mode = \"shared\" for it");
+	if (port->mode == RR_PORT_SHARED && port->n_rx_queues != 0)
+		return rr_config_fail_at(r, entry(path, sizeof(path), "ports", i, ".rx_queues"),
+			"is set, expected nothing in mode shared: the interface has its own");
 	if (port->mode == RR_PORT_SHARED && !is_interface(port->device))
 		return rr_config_fail_at(r, entry(path, sizeof(path), "ports", i, ".device"),
 			"is \"%s\", expected the kernel's name of an interface in mode shared",

@@ -745,6 +745,9 @@ static const Refusal refusals[] = {
 	{"device = \"net_null1\";", "device = \"net_af_xdp0,iface=e\"; mode = \"shared\";",
 		"4: ports[1].device is \"net_af_xdp0,iface=e\", expected the kernel's name of an "
 		"interface in mode shared"},
+	{"device = \"net_null1\";", "device = \"e\"; mode = \"shared\"; rx_queues = 1;",
+		"4: ports[1].rx_queues is set, expected nothing in mode shared: the interface has "
+		"its own"},
 	{"device = \"net_null1\";", "device = \"interface0123456\"; mode = \"shared\";",
 		"4: ports[1].device is \"interface0123456\", expected the kernel's name of an "
 		"interface in mode shared"},
@@ -858,7 +861,7 @@ ports = ( { name = "a"; device = "0000:01:00.0"; mode = "exclusive"; checksum = 
 	rx_queues = 2; rx_desc = 256; tx_desc = 512; mtu = 9000; start = "held";
 	promiscuous = true; },
 	{ name = "b"; device = "eth0.5"; mode = "shared"; io = "af_packet";
-	checksum = "full"; rx_queues = 1; rx_desc = 128; tx_desc = 128; mtu = 1400;
+	checksum = "full"; rx_desc = 128; tx_desc = 128; mtu = 1400;
 	start = "held"; promiscuous = true; } );
 realms = ( { name = "r"; port = "a"; vlan = 4094; hide_address = true;
 	ipv4 = { prefix = "10.0.0.0/8"; pool = [ "10.0.0.255-10.0.1.1", "10.0.0.9" ];
@@ -882,7 +885,7 @@ control = { sockets = [ "cunix:/tmp/c", "udp6:*:9" ]; socket_mode = "0600";
 // Options that stand in two realms or have one value only; EveryOptionIsPrinted looks for them.
 static bool may_be_default(const rr_option &opt) {
 	static const std::set<std::string> names = {
-		"mode", "io", "vlan", "hide_address", "gateway", "advertised"};
+		"mode", "io", "rx_queues", "vlan", "hide_address", "gateway", "advertised"};
 
 	return opt.fallback == nullptr || opt.table != nullptr || names.count(opt.name) != 0;
 }
