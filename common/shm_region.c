@@ -271,6 +271,23 @@ int rr_region_lock(const char *run_dir, enum rr_lock role, int *holder) {
 	return ret;
 }
 
+int rr_region_lock_holder(const char *run_dir, enum rr_lock role) {
+	struct flock lock = {
+		.l_type = F_WRLCK, .l_whence = SEEK_SET, .l_start = (off_t)role, .l_len = 1};
+	char path[PATH_MAX];
+	int pid = 0;
+	int fd;
+
+	snprintf(path, sizeof(path), "%s/lock", run_dir);
+	fd = open(path, O_RDONLY | O_CLOEXEC);
+	if (fd < 0)
+		return 0;
+	if (fcntl(fd, F_GETLK, &lock) == 0 && lock.l_type != F_UNLCK)
+		pid = lock.l_pid;
+	close(fd);
+	return pid;
+}
+
 // The group named in the configuration may use the run directory, the lock and the region.
 static int share_with_group(const struct rr_config *cfg, int region_fd) {
 	const struct group *group;

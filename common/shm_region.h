@@ -51,6 +51,10 @@ void rr_bucket_owners(uint8_t *bucket_owner, uint32_t n_workers);
 // -EBUSY with the holder's pid in *holder, or another negative errno.
 int rr_region_lock(const char *run_dir, enum rr_lock role, int *holder);
 
+// Process that has a role's lock, 0 when nobody has. Looking lets go of every lock that the calling
+// process has on the same file.
+int rr_region_lock_holder(const char *run_dir, enum rr_lock role);
+
 // Dataplane: adopt the region at `path` when its layout, boot and address directory fit the
 // configuration (*adopted = true), else put a fresh, populated one in its place (by rename, so that
 // those who mapped the old one keep it). Raises dp_generation. Returns 0 or a negative errno; one

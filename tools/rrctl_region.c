@@ -37,18 +37,5 @@ bool rrctl_try_attach(const struct rrctl *ctl, struct rr_region *region) {
 }
 
 int rrctl_lock_holder(const struct rrctl *ctl, enum rr_lock role) {
-	struct flock lock = {
-		.l_type = F_WRLCK, .l_whence = SEEK_SET, .l_start = (off_t)role, .l_len = 1};
-	char path[PATH_MAX];
-	int pid = 0;
-	int fd;
-
-	snprintf(path, sizeof(path), "%s/lock", ctl->cfg.run_dir);
-	fd = open(path, O_RDONLY | O_CLOEXEC);
-	if (fd < 0)
-		return 0;
-	if (fcntl(fd, F_GETLK, &lock) == 0 && lock.l_type != F_UNLCK)
-		pid = lock.l_pid;
-	close(fd);
-	return pid;
+	return rr_region_lock_holder(ctl->cfg.run_dir, role);
 }
