@@ -53,11 +53,19 @@ static bool in_prefix(const struct rr_net_config *net, const struct rr_endpoint 
 	return (net->prefix.addr[n_bytes] ^ addr->addr[n_bytes]) >> (8 - n_bits) == 0;
 }
 
-// The realm from which an address is reached: the longest prefix that holds it, else the first
-// gateway. -1: none.
+// Whether what lies outside its prefix is reached from a realm. Behind a shared port the kernel
+// routes, which may lead anywhere.
+static bool leads_on(
+	const struct rr_config *cfg, const struct rr_realm_config *realm, enum rr_family family) {
+	return rr_realm_net(realm, family)->gateway.family != RR_FAMILY_NONE ||
+	       cfg->port[realm->port].mode == RR_PORT_SHARED;
+}
+
+// The realm from which an address is reached: the longest prefix that holds it, else the first that
+// leads on. -1: none.
 static int find_route(const struct rr_config *cfg, const struct rr_endpoint *addr) {
 	int best = -1;
-	int gateway = -1;
+	int onward = -1;
 	uint32_t best_len = 0;
 
 	for (uint32_t i = 0; i < cfg->n_realms; i++) {
@@ -70,10 +78,10 @@ static int find_route(const struct rr_config *cfg, const struct rr_endpoint *add
 			best = (int)i;
 			best_len = net->prefix_len;
 		}
-		if (gateway < 0 && net->gateway.family != RR_FAMILY_NONE)
-			gateway = (int)i;
+		if (onward < 0 && leads_on(cfg, &cfg->realm[i], (enum rr_family)addr->family))
+			onward = (int)i;
 	}
-	return best >= 0 ? best : gateway;
+	return best >= 0 ? best : onward;
 }
 
 int realm_find_label(const struct rr_config *cfg, struct slice label) {

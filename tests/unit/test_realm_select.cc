@@ -139,6 +139,16 @@ TEST_F(RealmTest, RoutesByLongestPrefixThenGatewayThenNothing) {
 	EXPECT_EQ(legs("r192.0.2.1"), "E32");
 }
 
+// Its kernel may have a way to anywhere; what is on the link of another realm is still that one's.
+TEST_F(RealmTest, SharedPortLeadsOn) {
+	settings.realms = "lab1";
+	load();
+	cfg.port[cfg.realm[0].port].mode = RR_PORT_SHARED;
+	EXPECT_EQ(legs("r192.0.2.1"), "lab1/4 lab1/4");
+	EXPECT_EQ(legs("r198.18.1.77"), "lab1/4 lab1/4");
+	EXPECT_EQ(legs("r[2001:db8:77::1]"), "E32"); // it has no IPv6
+}
+
 TEST_F(RealmTest, LaterCommandsMoveALegOnlyWhenTheyNameAnAddress) {
 	struct session_local lab1 = {};
 
