@@ -33,6 +33,10 @@ DP_SRC := main.c eal.c memif.c port.c steering.c worker.c io.c parse.c addr_tabl
 	flow_table.c relay.c learn.c latch.c rtp_stats.c rewrite.c fragment_set.c reassembly.c \
 	fragmenter.c packet_ring.c handoff.c punt.c neighbour.c arp.c nd.c mld.c icmp.c command.c upkeep.c
 
+DP_SRC += shared_port.c media_filter.c kernel_hops.c netlink_message.c
+# Programs for the kernel, linked into rtprelay-dp as they are.
+BPF_SRC := media_xdp.c media_tc.c
+
 CONTROL_SRC := main.c supervisor.c passed_sockets.c command_socket.c privdrop.c loop.c listener.c \
 	stdio_bridge.c datagram_socket.c stream_conn.c job.c retrans.c keyed_hash.c rtpp_lex.c rtpp_parse.c rtpp_media.c \
 	rtpp_reply.c capabilities.c port_alloc.c port_rest.c control.c command.c session.c session_index.c \
@@ -48,7 +52,7 @@ RTPPLOAD_SRC := rtppload.c load_link.c load_book.c load_figures.c
 UNIT_TESTS := counters endpoint log config rrctl ring region arp nd mld icmp steering neighbour rtpp_lex rtpp_parse rtpp_reply port_alloc retrans command_socket listener stdio_bridge session session_change no_memory commands turn realm_select store expiry resync dp_client
 UNIT_TESTS += eal memif side_doors learn parse flow_table flow_read rtp_stats relay rewrite command fragment_set fragmenter
 UNIT_TESTS += notice_target outbox notifier
-UNIT_TESTS += clearance operator operator_socket load msg_ring shm_conn rtpp_shm
+UNIT_TESTS += clearance operator operator_socket load msg_ring shm_conn rtpp_shm netlink_message media_match
 STRESS_TESTS := ring region flow
 STRESS_TESTS += msg_ring
 FUZZ_TARGETS := rtpp stdio parse rtp dp_msg
@@ -81,8 +85,13 @@ test_arp_OBJ := dpdk_app/arp.o
 test_nd_OBJ := dpdk_app/nd.o
 test_mld_OBJ := dpdk_app/mld.o
 test_icmp_OBJ := dpdk_app/icmp.o
-test_eal_OBJ := dpdk_app/eal.o dpdk_app/port.o dpdk_app/steering.o common/log.o
+test_eal_OBJ := dpdk_app/eal.o dpdk_app/port.o dpdk_app/steering.o dpdk_app/shared_port.o \
+	dpdk_app/media_filter.o dpdk_app/bpf/programs.o common/log.o common/endpoint.o \
+	common/shm_region.o common/counters.o
 test_eal_LIBS = $(DP_LIBS)
+test_netlink_message_OBJ := dpdk_app/netlink_message.o
+test_netlink_message_LIBS = -lmnl
+test_media_match_OBJ := dpdk_app/addr_table.o
 test_memif_OBJ := dpdk_app/memif.o common/log.o
 test_memif_LIBS = $(DP_LIBS)
 test_side_doors_OBJ := dpdk_app/handoff.o dpdk_app/punt.o dpdk_app/packet_ring.o dpdk_app/arp.o \
@@ -220,7 +229,9 @@ TEST_CXXFLAGS = -std=c++17 $(WARN) -Wno-shadow $(BASE_FLAGS) -O0 $(TEST_BUILD) -
 	-I$(BUILD)/tests $(DPDK_CFLAGS)
 
 COMMON_LIBS = $(shell pkg-config --libs libconfig)
-DP_LIBS = $(COMMON_LIBS) $(shell pkg-config --libs libdpdk)
+DP_LIBS = $(COMMON_LIBS) $(shell pkg-config --libs libdpdk libbpf libmnl)
+# The kernel's headers lie where the host's compiler has them.
+BPF_CFLAGS = -target bpf -O2 -g -Wall -Wextra -Werror -I/usr/include/$(shell $(CC) -print-multiarch)
 CONTROL_LIBS = $(COMMON_LIBS) -levent_core -llmdb -lcap
 RRCTL_LIBS = $(COMMON_LIBS) -ljansson -llmdb
 TEST_LIBS = -lgtest -lgtest_main -lpthread
@@ -246,13 +257,15 @@ help:
 objs = $(patsubst %.c,$(BUILD)/obj/$(1)/%.o,$(2))
 COMMON_OBJ := $(call objs,common,$(COMMON_SRC))
 DP_OBJ := $(call objs,dpdk_app,$(DP_SRC))
+BPF_OBJ := $(BPF_SRC:%.c=$(BUILD)/obj/dpdk_app/bpf/%.o)
+BPF_PROGRAMS := $(BUILD)/obj/dpdk_app/bpf/programs.o
 CONTROL_OBJ := $(call objs,control,$(CONTROL_SRC))
 RRCTL_OBJ := $(call objs,tools,$(RRCTL_SRC))
 RTPPLOAD_OBJ := $(call objs,tools,$(RTPPLOAD_SRC))
 
 crash_of = $(patsubst $(BUILD)/obj/%,$(BUILD)/obj-crash/%,$(1))
 
-$(BUILD)/rtprelay-dp: $(DP_OBJ) $(COMMON_OBJ)
+$(BUILD)/rtprelay-dp: $(DP_OBJ) $(COMMON_OBJ) $(BPF_PROGRAMS)
 	$(call say,LINK)$(CC) $(SAN) -o $@ $^ $(DP_LIBS)
 $(BUILD)/rtprelayd: $(CONTROL_OBJ) $(COMMON_OBJ)
 	$(call say,LINK)$(CC) $(SAN) -o $@ $^ $(CONTROL_LIBS)
@@ -265,7 +278,7 @@ $(BUILD)/librtpp_shm.a: $(SHM_CLIENT_OBJ)
 	$(call say,AR)rm -f $@; ar rcs $@ $^
 $(BUILD)/rtpp-shm-example: $(call objs,tools,rtpp_shm_example.c) $(BUILD)/librtpp_shm.a
 	$(call say,LINK)$(CC) $(SAN) -o $@ $^
-$(BUILD)/crash/rtprelay-dp: $(call crash_of,$(DP_OBJ) $(COMMON_OBJ))
+$(BUILD)/crash/rtprelay-dp: $(call crash_of,$(DP_OBJ) $(COMMON_OBJ)) $(BPF_PROGRAMS)
 	@mkdir -p $(@D)
 	$(call say,LINK)$(CC) $(SAN) -o $@ $^ $(DP_LIBS)
 $(BUILD)/crash/rtprelayd: $(call crash_of,$(CONTROL_OBJ) $(COMMON_OBJ))
@@ -273,6 +286,13 @@ $(BUILD)/crash/rtprelayd: $(call crash_of,$(CONTROL_OBJ) $(COMMON_OBJ))
 	$(call say,LINK)$(CC) $(SAN) -o $@ $^ $(CONTROL_LIBS)
 
 crash-programs: $(CRASH_PROGRAMS)
+
+# The linker names its symbols after the files, so that it must stand beside them.
+$(BPF_OBJ): $(BUILD)/obj/dpdk_app/bpf/%.o: dpdk_app/bpf/%.c $(wildcard dpdk_app/bpf/*.h)
+	@mkdir -p $(@D)
+	$(call say,BPF)clang $(BPF_CFLAGS) -c -o $@ $<
+$(BPF_PROGRAMS): $(BPF_OBJ)
+	$(call say,LD)cd $(@D) && $(LD) -r -b binary -z noexecstack -o $(@F) $(notdir $^)
 
 # Flags by folder: who may include whom is enforced here first (CONTRIBUTING.md).
 define compile_rule

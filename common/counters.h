@@ -36,6 +36,8 @@ enum rr_counter_kind {
 	X(tx_packets, OUT, "packets", "packets handed to the device") \
 	X(tx_bytes, INFO, "bytes", "bytes handed to the device, Ethernet header included") \
 	X(delivered, OUT, "packets", "packets consumed here: ARP, ND and ICMP that were acted on") \
+	X(left_to_kernel, OUT, "packets", \
+		"copies of packets that are the kernel's, in port mode shared on af_packet") \
 	X(fragments_joined, OUT, "packets", \
 		"IP fragments reassembled, less the datagrams that they became") \
 	X(held, GAUGE, "packets", \

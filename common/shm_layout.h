@@ -102,7 +102,7 @@ struct rr_shm_header {
 	uint32_t dp_pid;
 	uint32_t dp_state; // enum rr_dp_state
 	uint32_t port_held_mask; // bit per Ethernet port that waits for `rrctl port start`
-	uint32_t dp_reserved;
+	uint32_t port_af_xdp_mask; // bit per port in mode shared that takes media by AF_XDP
 
 	// written by control while it lives
 	uint64_t control_heartbeat_ns RR_CACHE_ALIGNED;

@@ -16,6 +16,7 @@
 #include <rte_log.h>
 
 #include "log.h"
+#include "shared_port.h"
 
 #define HUGEPAGES_GLOB "/sys/kernel/mm/hugepages/hugepages-*/free_hugepages"
 
@@ -116,6 +117,8 @@ static void device_args(struct eal_args *args, const struct rr_config *cfg) {
 	for (uint32_t i = 0; i < cfg->n_ports; i++) {
 		const char *device = cfg->port[i].device;
 
+		if (port_is_shared(&cfg->port[i]))
+			continue; // its device is made later, see shared_port.c
 		if (eal_device_is_pci(device)) {
 			arg_add(args, "--allow=%s", device);
 			pci = true;

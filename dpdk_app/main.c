@@ -219,8 +219,10 @@ static int tables_init(void) {
 		.media_port_min = dp.region.media_port_min,
 		.n_media_ports = dp.region.n_media_ports,
 	};
-	for (uint32_t p = 0; p < dp.ports.n; p++)
+	for (uint32_t p = 0; p < dp.ports.n; p++) {
 		memcpy(dp.parse.mac[p], dp.ports.port[p].mac.addr_bytes, RTE_ETHER_ADDR_LEN);
+		dp.parse.shared[p] = port_is_shared(dp.ports.port[p].cfg);
+	}
 	return 0;
 }
 
@@ -308,6 +310,8 @@ static int workers_init(void) {
 }
 
 static int upkeep_init(void) {
+	int ret;
+
 	dp.upkeep = (struct upkeep){
 		.cfg = &dp.cfg,
 		.region = &dp.region,
@@ -317,7 +321,16 @@ static int upkeep_init(void) {
 		.workers = dp.workers,
 		.counters = main_counters(),
 	};
-	return upkeep_ports_start(&dp.upkeep);
+	ret = kernel_hops_open(&dp.upkeep.kernel, &dp.cfg, &dp.ports, &dp.neighbours);
+	if (ret == 0)
+		ret = upkeep_ports_start(&dp.upkeep);
+	if (ret < 0)
+		kernel_hops_close(&dp.upkeep.kernel);
+	return ret;
+}
+
+static void upkeep_fini(void) {
+	kernel_hops_close(&dp.upkeep.kernel);
 }
 
 static void threads_fini(void) {
@@ -364,7 +377,7 @@ static const struct {
 	{"rings", rings_init, rings_fini},
 	{"workers", workers_init, workers_free},
 	{"threads", threads_init, threads_fini},
-	{"upkeep", upkeep_init, NULL},
+	{"upkeep", upkeep_init, upkeep_fini},
 	{"state", state_init, NULL},
 };
 

@@ -84,6 +84,10 @@ static bool on_link(const struct rr_net_config *net, enum rr_family family, cons
 	return rest == 0 || ((addr[whole] ^ prefix[whole]) >> (8 - rest)) == 0;
 }
 
+static bool realm_is_shared(const struct rr_config *cfg, uint32_t realm) {
+	return cfg->port[cfg->realm[realm].port].mode == RR_PORT_SHARED;
+}
+
 bool neighbour_route(const struct rr_config *cfg, uint32_t realm, enum rr_family family,
 	const uint8_t addr[16], struct neighbour_key *key) {
 	const struct rr_net_config *net;
@@ -92,7 +96,7 @@ bool neighbour_route(const struct rr_config *cfg, uint32_t realm, enum rr_family
 	if (realm >= cfg->n_realms)
 		return false;
 	net = family == RR_FAMILY_IPV6 ? &cfg->realm[realm].ipv6 : &cfg->realm[realm].ipv4;
-	if (!on_link(net, family, addr)) {
+	if (!realm_is_shared(cfg, realm) && !on_link(net, family, addr)) {
 		if (net->gateway.family == RR_FAMILY_NONE)
 			return false;
 		hop = net->gateway.addr;
@@ -255,6 +259,60 @@ bool neighbour_answer(struct neighbour_table *t, const struct neighbour_key *key
 	t->entries[pos].confirmed_ns = now_ns;
 	state_enter(t, &t->entries[pos], NEIGHBOUR_REACHABLE, now_ns);
 	return true;
+}
+
+// ---- what the kernel says of a shared port's
+
+static void kernel_says(struct neighbour_table *t, uint32_t pos, const struct rte_ether_addr *mac,
+	uint64_t now_ns) {
+	struct neighbour_entry *e = &t->entries[pos];
+
+	slot_publish(&t->slots[pos], mac);
+	if (mac) {
+		e->confirmed_ns = now_ns;
+		state_enter(t, e, NEIGHBOUR_REACHABLE, now_ns);
+	} else if (e->state != NEIGHBOUR_RESOLVING) {
+		state_enter(t, e, NEIGHBOUR_RESOLVING, now_ns);
+	}
+}
+
+void neighbour_told(struct neighbour_table *t, const struct neighbour_key *key,
+	const uint8_t hop[16], const struct rte_ether_addr *mac, uint64_t now_ns) {
+	int32_t pos = rte_hash_lookup(t->hash, key);
+
+	if (pos < 0)
+		return;
+	memcpy(t->entries[pos].hop, hop, sizeof(t->entries[pos].hop));
+	kernel_says(t, (uint32_t)pos, mac, now_ns);
+}
+
+static bool is_asked_for(const struct neighbour_entry *e) {
+	return e->state == NEIGHBOUR_RESOLVING || e->state == NEIGHBOUR_REACHABLE ||
+	       e->state == NEIGHBOUR_VERIFYING;
+}
+
+void neighbour_hop_told(struct neighbour_table *t, const struct neighbour_key *hop,
+	const struct rte_ether_addr *mac, uint64_t now_ns) {
+	for (uint32_t pos = 0; pos < t->n_positions; pos++) {
+		const struct neighbour_entry *e = &t->entries[pos];
+
+		if (is_asked_for(e) && e->key.realm == hop->realm && e->key.family == hop->family &&
+			memcmp(e->hop, hop->addr, sizeof(e->hop)) == 0)
+			kernel_says(t, pos, mac, now_ns);
+	}
+}
+
+void neighbour_ask_again(struct neighbour_table *t, uint64_t now_ns) {
+	for (uint32_t pos = 0; pos < t->n_positions; pos++) {
+		struct neighbour_entry *e = &t->entries[pos];
+
+		if (!is_asked_for(e) || !realm_is_shared(t->cfg, e->key.realm))
+			continue;
+		if (e->state == NEIGHBOUR_REACHABLE)
+			state_set(t, e, NEIGHBOUR_VERIFYING);
+		e->n_probes = 0;
+		e->next_ns = now_ns;
+	}
 }
 
 static uint64_t probe_pause_ns(uint32_t n_probes) {

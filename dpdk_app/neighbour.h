@@ -61,6 +61,7 @@ struct neighbour_entry {
 	uint8_t n_probes; // since the state began
 	bool pinned; // a gateway: kept although nobody uses it
 	bool answerable; // a question is out that an answer may be believed for
+	uint8_t hop[16]; // of a shared port: who the kernel sends it to
 	uint64_t confirmed_ns; // last answer
 	uint64_t used_ns; // last use seen
 	uint64_t probed_ns; // last question
@@ -90,6 +91,9 @@ struct neighbour_view {
 	struct rte_ring *wishes;
 };
 
+// On a shared port the kernel routes and resolves. There a key is the destination itself, a
+// question goes to the kernel, and what it says is true.
+//
 // Put a question on the wire: broadcast or multicast when `mac` is NULL. False when it cannot be
 // sent now, for instance because the port is not started; it is then due again soon.
 typedef bool (*neighbour_probe_fn)(
@@ -127,6 +131,18 @@ bool neighbour_answer(struct neighbour_table *t, const struct neighbour_key *key
 bool neighbour_hint(struct neighbour_table *t, const struct neighbour_key *key,
 	const struct rte_ether_addr *mac, uint64_t now_ns);
 
+// Main: the kernel says that it sends what is for `key` to `hop`, which has this MAC address; mac
+// NULL: it does not know how to reach it.
+void neighbour_told(struct neighbour_table *t, const struct neighbour_key *key,
+	const uint8_t hop[16], const struct rte_ether_addr *mac, uint64_t now_ns);
+
+// Main: the kernel says of `hop->addr` in the realm, for all destinations behind it.
+void neighbour_hop_told(struct neighbour_table *t, const struct neighbour_key *hop,
+	const struct rte_ether_addr *mac, uint64_t now_ns);
+
+// Main: the kernel may know better by now of every destination on a shared port: ask again.
+void neighbour_ask_again(struct neighbour_table *t, uint64_t now_ns);
+
 // Main: take the workers' wishes and ask for what is new among them. As often as can be: the first
 // packets to a new next hop wait for it.
 void neighbour_wishes(
@@ -139,7 +155,8 @@ void neighbour_tick(
 // Main: every worker has begun a new turn since the last call.
 void neighbour_epoch_next(struct neighbour_table *t);
 
-// The key under which addr is looked up in a realm: itself when on the link, else the gateway.
+// The key under which addr is looked up in a realm: itself when on the link or on a shared port,
+// else the gateway.
 // False when there is no way.
 bool neighbour_route(const struct rr_config *cfg, uint32_t realm, enum rr_family family,
 	const uint8_t addr[16], struct neighbour_key *key);

@@ -503,6 +503,15 @@ static void take_fragment(struct burst *b, struct pkt *p, uint32_t ip_end) {
 	pkt_fragment(b, p);
 }
 
+// Whether a frame that is no media is the kernel's business alone. What it was sent to and what is
+// wrong with media keep their names.
+static bool is_the_kernels(const struct pkt *p, int verdict) {
+	if (p->addr == ADDR_NO_INDEX)
+		return true;
+	return verdict == PARSE_PUNT || verdict == RR_C_drop_udp_port ||
+	       verdict == RR_C_drop_ip_protocol || verdict == RR_C_drop_fragment_protocol;
+}
+
 static bool take_in(const struct parse *c, struct burst *b, struct pkt *p) {
 	struct parse_frame f;
 	uint32_t ip_end;
@@ -513,6 +522,8 @@ static bool take_in(const struct parse *c, struct burst *b, struct pkt *p) {
 	verdict = parse_frame(c, &f, p, &ip_end);
 	if (RR_LIKELY(verdict == PARSE_MEDIA))
 		return take_media(c, b, p);
+	if (verdict != PARSE_FRAGMENT && c->shared[p->port] && is_the_kernels(p, verdict))
+		verdict = RR_C_left_to_kernel;
 	if (verdict == PARSE_PUNT)
 		take_punt(b, p, ip_end);
 	else if (verdict == PARSE_FRAGMENT)

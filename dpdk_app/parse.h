@@ -19,6 +19,7 @@ struct parse {
 	uint32_t media_port_min;
 	uint32_t n_media_ports;
 	uint8_t mac[RR_MAX_PORTS][8]; // own MAC address of each port, two bytes of padding
+	bool shared[RR_MAX_PORTS]; // what is not media on this port is the kernel's
 };
 
 // A frame as bytes. `data` holds the first n_contiguous bytes of a frame that is len bytes long.

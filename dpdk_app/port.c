@@ -66,17 +66,19 @@ struct opening {
 };
 
 static int device_find(struct opening *o) {
+	const struct rr_port_config *cfg = o->port->cfg;
 	char name[RR_PATH_LEN];
 	struct rte_pci_addr pci;
 
-	snprintf(name, sizeof(name), "%s", o->port->cfg->device);
+	snprintf(name, sizeof(name), "%s",
+		port_is_shared(cfg) ? o->port->shared.device : cfg->device);
 	name[strcspn(name, ",")] = '\0';
-	if (eal_device_is_pci(o->port->cfg->device) && rte_pci_addr_parse(name, &pci) == 0)
+	if (eal_device_is_pci(name) && rte_pci_addr_parse(name, &pci) == 0)
 		rte_pci_device_name(&pci, name, sizeof(name));
 	if (rte_eth_dev_get_port_by_name(name, &o->port->id) == 0)
 		return 0;
 	rr_err("port", "%s: device %s was not found: is its driver loaded, its name right?",
-		o->port->cfg->name, name);
+		cfg->name, name);
 	return -ENODEV;
 }
 
@@ -92,13 +94,14 @@ static int device_info(struct opening *o) {
 	return 0;
 }
 
-// Nobody would fetch what arrives on a queue that exists and is not polled.
+// Nobody would fetch what arrives on a queue that exists and is not polled. The queues of a shared
+// port are the kernel interface's, or as many as there are workers.
 static int rx_queues_choose(struct opening *o) {
 	const struct rr_port_config *cfg = o->port->cfg;
 	uint32_t wanted = cfg->n_rx_queues ? cfg->n_rx_queues : o->cfg->n_workers;
 	uint32_t n_rx = RTE_MIN(wanted, (uint32_t)o->info.max_rx_queues);
 
-	if (o->driver->all_queues && n_rx < o->info.max_rx_queues) {
+	if ((o->driver->all_queues || port_is_shared(cfg)) && n_rx < o->info.max_rx_queues) {
 		if (cfg->n_rx_queues != 0) {
 			rr_err("port",
 				"%s: rx_queues = %u, but %s spreads packets over all of its %u "
@@ -131,6 +134,9 @@ static int tx_queues_choose(struct opening *o) {
 		return -EINVAL;
 	}
 	o->port->n_tx = (uint16_t)o->cfg->n_workers;
+	// net_af_xdp has them in pairs.
+	if (port_is_shared(cfg))
+		o->port->n_tx = o->port->n_rx;
 	return 0;
 }
 
@@ -199,13 +205,17 @@ static uint32_t mtu_max(const struct rte_eth_dev_info *info) {
 
 static int mtu_choose(struct opening *o) {
 	const struct rr_port_config *cfg = o->port->cfg;
+	bool shared = port_is_shared(cfg);
 
+	if (shared && o->port->shared.mtu < cfg->mtu)
+		rr_info("port", "%s: mtu=%u, as %s has it", cfg->name, o->port->shared.mtu,
+			cfg->device);
 	if (cfg->mtu < o->info.min_mtu || cfg->mtu > mtu_max(&o->info)) {
 		rr_err("port", "%s: mtu = %u, the device takes %u to %u", cfg->name, cfg->mtu,
 			o->info.min_mtu, mtu_max(&o->info));
 		return -EINVAL;
 	}
-	o->port->mtu = cfg->mtu;
+	o->port->mtu = shared ? RTE_MIN(cfg->mtu, o->port->shared.mtu) : cfg->mtu;
 	o->conf.rxmode.mtu = cfg->mtu;
 	return 0;
 }
@@ -222,7 +232,10 @@ static int device_configure(struct opening *o) {
 			port->cfg->name, port->n_rx, port->n_tx, strerror(-ret));
 		return ret;
 	}
-	// Software devices take a frame of any size and know no MTU.
+	// Software devices take a frame of any size and know no MTU; that of a shared interface is
+	// the kernel's.
+	if (port_is_shared(port->cfg))
+		return rte_eth_macaddr_get(port->id, &port->mac);
 	ret = rte_eth_dev_set_mtu(port->id, (uint16_t)port->mtu);
 	if (ret < 0 && ret != -ENOTSUP)
 		rr_warn("port", "%s: device did not take mtu %u: %s", port->cfg->name, port->mtu,
@@ -251,7 +264,8 @@ static int filters_set(struct opening *o) {
 	struct port *port = o->port;
 	int ret = -ENOTSUP;
 
-	if (!port->cfg->promiscuous && !port_speaks(o, RR_FAMILY_IPV6))
+	if (!port->cfg->promiscuous &&
+		(port_is_shared(port->cfg) || !port_speaks(o, RR_FAMILY_IPV6)))
 		return 0;
 	// ND reaches us by multicast.
 	if (!port->cfg->promiscuous)
@@ -296,7 +310,7 @@ static int (*const opening_steps[])(struct opening *) = {
 	filters_set,
 };
 
-static int port_open(struct opening *o) {
+static int device_open(struct opening *o) {
 	for (size_t i = 0; i < RR_ARRAY_LEN(opening_steps); i++) {
 		int ret = opening_steps[i](o);
 
@@ -305,6 +319,49 @@ static int port_open(struct opening *o) {
 	}
 	port_report(o);
 	return 0;
+}
+
+static void device_close(struct port *port) {
+	if (!port->plan)
+		return;
+	if (port->started)
+		rte_eth_dev_stop(port->id);
+	rte_eth_dev_close(port->id);
+	free(port->plan);
+	port->plan = NULL;
+}
+
+static int shared_open_by(struct opening *o, enum rr_port_io io) {
+	struct port *port = o->port;
+	int ret = shared_port_attach(&port->shared, io);
+
+	if (ret < 0)
+		return ret;
+	ret = device_open(o);
+	if (ret < 0) {
+		device_close(port);
+		shared_port_detach(&port->shared);
+	}
+	return ret;
+}
+
+static int shared_open(struct opening *o) {
+	const struct rr_port_config *cfg = o->port->cfg;
+	int ret = shared_port_open(&o->port->shared, o->cfg, o->index);
+
+	if (ret < 0)
+		return ret;
+	if (cfg->io != RR_IO_AUTO)
+		return shared_open_by(o, cfg->io);
+	if (shared_open_by(o, RR_IO_AF_XDP) == 0)
+		return 0;
+	rr_warn("port", "%s: af_xdp failed, see above; taking io=af_packet, which copies more",
+		cfg->name);
+	return shared_open_by(o, RR_IO_AF_PACKET);
+}
+
+static int port_open(struct opening *o) {
+	return port_is_shared(o->port->cfg) ? shared_open(o) : device_open(o);
 }
 
 // ---- all devices
@@ -414,6 +471,11 @@ int port_start(struct port *port) {
 		rr_err("port", "%s: cannot start: %s", port->cfg->name, strerror(-ret));
 		return ret;
 	}
+	if (port_is_shared(port->cfg)) {
+		ret = shared_port_take(&port->shared);
+		if (ret < 0)
+			return ret;
+	}
 	taken = steering_apply(port->id, port->plan);
 	if (taken < wanted)
 		rr_info("port",
@@ -435,12 +497,11 @@ void port_set_close(struct port_set *set) {
 	for (uint32_t i = 0; i < set->n; i++) {
 		struct port *port = &set->port[i];
 
-		if (!port->plan)
-			continue;
-		if (port->started)
-			rte_eth_dev_stop(port->id);
-		rte_eth_dev_close(port->id);
-		free(port->plan);
+		if (port->plan && port_is_shared(port->cfg))
+			shared_port_leave(&port->shared);
+		device_close(port);
+		if (port->cfg && port_is_shared(port->cfg))
+			shared_port_detach(&port->shared);
 	}
 	rte_mempool_free(set->pool);
 	*set = (struct port_set){0};

@@ -10,6 +10,7 @@
 
 #include "atomic.h"
 #include "config.h"
+#include "shared_port.h"
 
 struct rte_mempool;
 struct steering_plan;
@@ -31,6 +32,7 @@ struct port {
 	bool partial_checksums; // as in struct port_driver
 	enum port_link link; // as told last
 	struct steering_plan *plan; // NULL while the port is not configured
+	struct shared_port shared; // of a port in mode shared
 	// Writer: main, with release; readers: workers, with acquire.
 	uint32_t started; // takes what is sent
 	uint32_t polled; // and is asked for what it received

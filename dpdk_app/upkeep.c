@@ -41,10 +41,20 @@ static bool workers_turned(struct upkeep *u) {
 	return true;
 }
 
+// Ask the network, or on a shared port the kernel.
+static bool next_hop_probe(
+	void *ctx, const struct neighbour_key *key, const struct rte_ether_addr *mac) {
+	struct upkeep *u = ctx;
+
+	if (port_is_shared(&u->cfg->port[u->cfg->realm[key->realm].port]))
+		return kernel_hops_probe(&u->kernel, key, mac);
+	return punt_probe(u->punt, key, mac);
+}
+
 static void next_hops(struct upkeep *u, uint64_t now_ns) {
 	if (workers_turned(u))
 		neighbour_epoch_next(u->neighbours);
-	neighbour_tick(u->neighbours, now_ns, punt_probe, u->punt);
+	neighbour_tick(u->neighbours, now_ns, next_hop_probe, u);
 }
 
 static void count_growth(
@@ -69,16 +79,27 @@ static void device_counters(struct upkeep *u, uint64_t now_ns RR_UNUSED) {
 	}
 }
 
-// A link that comes up may lead to other switches than before: they are told who lives here.
+// A link that comes up may lead to other switches than before: they are told who lives here. For a
+// shared port the kernel does that.
 static void links(struct upkeep *u, uint64_t now_ns) {
 	for (uint32_t p = 0; p < u->ports->n; p++)
-		if (port_link_watch(&u->ports->port[p]))
+		if (port_link_watch(&u->ports->port[p]) && !port_is_shared(&u->cfg->port[p]))
 			for (uint32_t k = 0; k < UPKEEP_TOURS; k++)
 				u->tour[p][k] = (struct upkeep_tour){
 					.n_rounds_left = tours[k].n_rounds, .next_ns = now_ns};
 }
 
+static uint32_t af_xdp_mask(const struct port_set *ports) {
+	uint32_t mask = 0;
+
+	for (uint32_t p = 0; p < ports->n; p++)
+		if (port_is_shared(ports->port[p].cfg) && ports->port[p].shared.io == RR_IO_AF_XDP)
+			mask |= 1U << p;
+	return mask;
+}
+
 int upkeep_ports_start(struct upkeep *u) {
+	rr_store_relaxed(&u->region->header->port_af_xdp_mask, af_xdp_mask(u->ports));
 	for (uint32_t p = 0; p < u->ports->n; p++) {
 		int ret = 0;
 
@@ -156,7 +177,8 @@ static const struct {
 RR_STATIC_ASSERT(RR_ARRAY_LEN(timers) <= RR_ARRAY_LEN(((struct upkeep *)0)->due_ns), "rows");
 
 void upkeep_turn(struct upkeep *u, uint64_t now_ns) {
-	neighbour_wishes(u->neighbours, now_ns, punt_probe, u->punt);
+	kernel_hops_poll(&u->kernel, now_ns);
+	neighbour_wishes(u->neighbours, now_ns, next_hop_probe, u);
 	for (size_t i = 0; i < RR_ARRAY_LEN(timers); i++) {
 		if (now_ns < u->due_ns[i])
 			continue;

@@ -5,6 +5,7 @@
 
 #include <stdint.h>
 
+#include "kernel_hops.h"
 #include "neighbour.h"
 #include "port.h"
 #include "punt.h"
@@ -39,6 +40,7 @@ struct upkeep {
 	struct port_set *ports;
 	struct neighbour_table *neighbours;
 	struct punt *punt;
+	struct kernel_hops kernel; // next hops of shared ports
 	const struct worker *workers; // n_turns is read, with acquire
 	uint64_t (*counters)[RR_N_COUNTERS]; // of the main thread
 	uint64_t seen_turns[RR_MAX_WORKERS];

@@ -20,9 +20,20 @@ static const char *port_state(const struct rrctl *ctl, const struct rr_region *r
 	return (held & (UINT32_C(1) << i)) != 0 ? "held" : "started";
 }
 
+// How a port takes its packets; NULL where the device says so.
+static const char *port_io(
+	const struct rr_port_config *port, const struct rr_region *region, uint32_t i) {
+	uint32_t mask = rr_load_relaxed(&region->header->port_af_xdp_mask);
+
+	if (port->mode != RR_PORT_SHARED)
+		return NULL;
+	return (mask & (UINT32_C(1) << i)) != 0 ? "af_xdp" : "af_packet";
+}
+
 static void draw_ports(const json_t *result) {
 	static const struct rrctl_column columns[] = {{"PORT", "index"}, {"NAME", "name"},
-		{"STATE", "state"}, {"MTU", "mtu"}, {"DEVICE", "device"}};
+		{"STATE", "state"}, {"MODE", "mode"}, {"IO", "io"}, {"MTU", "mtu"},
+		{"DEVICE", "device"}};
 
 	rrctl_table(json_object_get(result, "ports"), columns, RR_ARRAY_LEN(columns));
 }
@@ -36,9 +47,11 @@ int rrctl_port_list(struct rrctl *ctl, RR_UNUSED int argc, RR_UNUSED char **argv
 		const struct rr_port_config *port = &ctl->cfg.port[i];
 
 		json_array_append_new(
-			rows, json_pack("{s:i, s:s, s:s, s:i, s:s}", "index", i, "name", port->name,
-				      "state", port_state(ctl, &region, i), "mtu", port->mtu,
-				      "device", port->device));
+			rows, json_pack("{s:i, s:s, s:s, s:s, s:s?, s:i, s:s}", "index", i, "name",
+				      port->name, "state", port_state(ctl, &region, i), "mode",
+				      port->mode == RR_PORT_SHARED ? "shared" : "exclusive", "io",
+				      port_io(port, &region, i), "mtu", port->mtu, "device",
+				      port->device));
 	}
 	if (rc != RRCTL_DONE) {
 		json_decref(rows);

@@ -620,6 +620,116 @@ TEST_F(Neighbour, FullTableIsCountedAndRecovers) {
 	EXPECT_EQ(50, mac(handle));
 }
 
+// ---- a shared port: the kernel routes and resolves
+
+class SharedNeighbour : public Neighbour {
+      protected:
+	void SetUp() override {
+		Neighbour::SetUp();
+		cfg->n_ports = 2;
+		cfg->realm[1].port = 1;
+		cfg->port[1].mode = RR_PORT_SHARED;
+	}
+
+	neighbour_key key(const Addr &addr) {
+		neighbour_key k = {};
+
+		std::memcpy(k.addr, addr.data(), 16);
+		k.family = RR_FAMILY_IPV4;
+		k.realm = 1;
+		return k;
+	}
+
+	void told(const Addr &to, const Addr &hop, int last) {
+		neighbour_key k = key(to);
+		rte_ether_addr m = mac_of((uint8_t)last);
+
+		neighbour_told(&table, &k, hop.data(), last ? &m : nullptr, now);
+	}
+
+	void hop_told(const Addr &hop, int last) {
+		neighbour_key k = key(hop);
+		rte_ether_addr m = mac_of((uint8_t)last);
+
+		neighbour_hop_told(&table, &k, last ? &m : nullptr, now);
+	}
+
+	const Addr near = v4(1, 9), gateway = v4(1, 1), far = v4(77, 5);
+};
+
+TEST_F(SharedNeighbour, DestinationItselfIsAskedForAndTheKernelIsBelieved) {
+	EXPECT_EQ(RR_NEXTHOP_NONE, find(1, far));
+	ASSERT_EQ(1u, tick_for(far).size());
+	told(far, gateway, 5);
+	EXPECT_EQ(5, mac(find(1, far)));
+	told(far, gateway, 6); // unasked
+	EXPECT_EQ(6, mac(find(1, far)));
+	told(far, gateway, 0);
+	EXPECT_EQ(-EAGAIN, mac(find(1, far)));
+}
+
+TEST_F(SharedNeighbour, WhatAHopIsChangesEveryDestinationBehindIt) {
+	for (const Addr &a : {far, near, gateway}) {
+		find(1, a);
+		tick();
+	}
+	told(far, gateway, 5);
+	told(gateway, gateway, 5);
+	told(near, near, 9);
+	uint32_t handle = find(1, far);
+	hop_told(gateway, 7);
+	EXPECT_EQ(7, mac(handle)); // a flow keeps its handle
+	EXPECT_EQ(7, mac(find(1, gateway)));
+	EXPECT_EQ(9, mac(find(1, near)));
+	hop_told(gateway, 0);
+	EXPECT_EQ(-EAGAIN, mac(handle));
+	EXPECT_EQ(9, mac(find(1, near)));
+	EXPECT_EQ(1u, tick_for(far).size()); // at once
+}
+
+TEST_F(SharedNeighbour, HopOfAnotherRealmIsAnother) {
+	find(1, near);
+	tick();
+	told(near, near, 9);
+	neighbour_key other = key(near);
+	rte_ether_addr m = mac_of(3);
+	other.realm = 0;
+	neighbour_hop_told(&table, &other, &m, now);
+	EXPECT_EQ(9, mac(find(1, near)));
+}
+
+TEST_F(SharedNeighbour, UsedOneIsAskedForAgainAndKeptMeanwhile) {
+	find(1, near);
+	tick();
+	told(near, near, 9);
+	uint32_t handle = find(1, near);
+	uint32_t n = 0;
+
+	for (int s = 0; s < 250; s++) {
+		now += 100 * MS;
+		EXPECT_EQ(9, mac(handle));
+		if (!tick_for(near).empty()) {
+			told(near, near, 9);
+			n++;
+		}
+	}
+	EXPECT_EQ(1u, n);
+}
+
+TEST_F(SharedNeighbour, AllAreAskedForAgainWhenRoutesChange) {
+	find(1, near);
+	find(1, far);
+	find(0, v4(0, 9));
+	tick();
+	told(near, near, 9);
+	told(far, gateway, 5);
+	now += MS;
+	EXPECT_EQ(0u, tick().size());
+	neighbour_ask_again(&table, now);
+	EXPECT_EQ(2u, tick().size()); // not the one of the exclusive port
+	EXPECT_EQ(9, mac(find(1, near))); // still the best that is known
+}
+
 TEST_F(Neighbour, NonsenseHandleIsStale) {
 	EXPECT_EQ(-ESTALE, mac(RR_NEXTHOP_NONE));
 	EXPECT_EQ(-ESTALE, mac(NEIGHBOUR_MAX + 1));

@@ -618,6 +618,42 @@ TEST_F(ParseBurst, SideDoors) {
 	rte_pktmbuf_free(fragment);
 }
 
+// On a shared port the kernel sees to what is no media; what is wrong with media keeps its name.
+TEST_F(ParseBurst, SharedPortLeavesTheRestToTheKernel) {
+	const Bytes left[] = {ether(to_all, 0x0806, Bytes(28, 0)), ether(to_ext, 0x88cc, Bytes(46)),
+		ether(to_int, 0x0800, ip4("198.18.0.1", caller4, media)), // sent by the kernel
+		ether(to_ext, 0x0800, ip4(caller4, "198.18.0.1", Bytes(8), 1)),
+		ether(to_ext, 0x0800, ip4(caller4, "198.18.0.1", Bytes(20), 6)),
+		ether(to_ext, 0x0800, ip4(caller4, "198.18.0.1", Bytes(20), 6, 0x2000)),
+		ether(to_ext, 0x0800, ip4(caller4, "198.18.0.1", udp(5060, 5060, rtp(1)))),
+		ether(to_ext, 0x0800, ip4(caller4, "198.18.0.99", media)),
+		ether(to_all, 0x0800, ip4("0.0.0.0", "255.255.255.255", media)),
+		ether(to_ext, 0x86dd, ip6(caller6, "2001:db8:1::1", Bytes(20), 6))};
+	const Bytes bad[] = {ether(to_ext, 0x0800, ip4(caller4, "198.18.0.1", Bytes(4))),
+		ether(to_all, 0x0800, ip4(caller4, "198.18.0.1", media))};
+	uint64_t n = 0;
+
+	parse.shared[EXT_PORT] = true;
+	for (const Bytes &frame : left) {
+		struct rte_mbuf *m = chain(frame, 500);
+
+		EXPECT_EQ(0u, take(m));
+		EXPECT_EQ(0u, world.burst->n_punted);
+		EXPECT_EQ(1u, world.burst->n_dropped);
+		EXPECT_EQ(++n, world.counters[EXT_PORT][RR_C_left_to_kernel]);
+		rte_pktmbuf_free(m);
+	}
+	for (const Bytes &frame : bad) {
+		struct rte_mbuf *m = chain(frame, 500);
+
+		EXPECT_EQ(0u, take(m));
+		rte_pktmbuf_free(m);
+	}
+	EXPECT_EQ(n, world.counters[EXT_PORT][RR_C_left_to_kernel]);
+	EXPECT_EQ(1u, world.counters[EXT_PORT][RR_C_drop_udp_short]);
+	EXPECT_EQ(1u, world.counters[EXT_PORT][RR_C_drop_eth_dst]);
+}
+
 TEST_F(ParseBurst, PuntedPacketCarriesItsLength) {
 	Bytes echo =
 		ip6(caller6, "2001:db8:1::1", Bytes{58, 0, 1, 4, 0, 0, 0, 0} + Bytes(8, 0), 60);

@@ -770,6 +770,8 @@ TEST_F(Rrctl, PortListShowsWhatIsHeld) {
 	EXPECT_EQ(text(json_array_get(ports, 0), "state"), "started");
 	EXPECT_EQ(text(json_array_get(ports, 1), "name"), "int");
 	EXPECT_EQ(text(json_array_get(ports, 1), "state"), "held");
+	EXPECT_EQ(text(json_array_get(ports, 1), "mode"), "exclusive");
+	EXPECT_TRUE(json_is_null(json_object_get(json_array_get(ports, 1), "io")));
 	json_decref(doc);
 	close(dp);
 }

@@ -1,0 +1,41 @@
+// SPDX-License-Identifier: BSD-2-Clause
+// A port in mode shared: a kernel interface, the virtual device that takes media from it, and the
+// kernel program that tells media from the rest (docs/shared.md).
+#pragma once
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "config.h"
+#include "media_filter.h"
+
+struct shared_port {
+	const struct rr_config *cfg;
+	uint32_t index; // of the port
+	int ifindex;
+	uint32_t mtu; // the interface's
+	uint32_t n_queues; // the interface's, as AF_XDP counts them
+	enum rr_port_io io; // in use; RR_IO_AUTO: none
+	char device[32]; // name of the virtual device
+	struct media_filter filter;
+};
+
+// Look at the interface and take stale programs of ours off it. Returns 0 or a negative errno,
+// having said why.
+int shared_port_open(struct shared_port *s, const struct rr_config *cfg, uint32_t index);
+
+// Make the virtual device. Returns 0, or a negative errno having said why.
+int shared_port_attach(struct shared_port *s, enum rr_port_io io);
+
+// Undo that, once the device is closed.
+void shared_port_detach(struct shared_port *s);
+
+// From now on media is ours. The device is started.
+int shared_port_take(struct shared_port *s);
+
+// Media is the kernel's again, while the device still stands.
+void shared_port_leave(struct shared_port *s);
+
+static inline bool port_is_shared(const struct rr_port_config *port) {
+	return port->mode == RR_PORT_SHARED;
+}
