@@ -15,6 +15,7 @@ range() { # ADDRESSES in order
 }
 
 device() { # INTERFACE INDEX N_WORKERS
+	[ "$LAB_MODE" = shared ] && echo "$1" && return
 	case $LAB_IO in
 	af_xdp) echo "net_af_xdp$2,iface=$1,start_queue=0,queue_count=$3,busy_budget=0" ;;
 	af_packet) echo "net_af_packet$2,iface=$1,qpairs=$3,framecnt=4096,blocksz=65536" ;;
@@ -31,13 +32,21 @@ worker_cores() { # N_WORKERS
 	done
 }
 
+port_mode() {
+	[ "$LAB_MODE" = exclusive ] || printf ' mode = "shared"; io = "%s";' "$LAB_IO"
+}
+
+gateway() { # ADDRESS
+	[ "$LAB_MODE" = shared ] || printf ' gateway = "%s";' "$1"
+}
+
 write_realm() { # NAME INTERFACE PREFIX4 GATEWAY4 POOL4 PREFIX6 GATEWAY6 POOL6
 	cat <<-CONF
 		  {
 		    name = "$1";
 		    port = "$2";
-		    ipv4 = { prefix = "$3"; gateway = "$4"; pool = $(range "$5"); };
-		    ipv6 = { prefix = "$6"; gateway = "$7"; pool = $(range "$8"); };
+		    ipv4 = { prefix = "$3";$(gateway "$4") pool = $(range "$5"); };
+		    ipv6 = { prefix = "$6";$(gateway "$7") pool = $(range "$8"); };
 		  }
 	CONF
 }
@@ -56,8 +65,8 @@ write_config() {
 		  memory_mb = 128;
 		};
 		ports = (
-		  { name = "ext"; device = "$(device ext 0 "$opt_workers")"; },
-		  { name = "int"; device = "$(device int 1 "$opt_workers")"; }
+		  { name = "ext"; device = "$(device ext 0 "$opt_workers")";$(port_mode) },
+		  { name = "int"; device = "$(device int 1 "$opt_workers")";$(port_mode) }
 		);
 		realms = (
 	CONF

@@ -100,6 +100,26 @@ make_network() { # N_QUEUES OFFLOAD
 	done
 }
 
+# The relay's kernel lives on the legs as well: it has the media addresses, and ways to what lies
+# behind the parties.
+share_legs() {
+	local ns=$LAB_NS_RELAY addr
+	ip netns exec "$ns" sysctl -q -w net.ipv6.conf.ext.disable_ipv6=0 \
+		net.ipv6.conf.int.disable_ipv6=0 || return
+	for addr in $LAB_EXT_POOL4; do ip -n "$ns" addr add "$addr/24" dev ext || return; done
+	for addr in $LAB_INT_POOL4; do ip -n "$ns" addr add "$addr/24" dev int || return; done
+	for addr in $LAB_EXT_POOL6; do
+		ip -n "$ns" addr add "$addr/64" dev ext nodad || return
+	done
+	for addr in $LAB_INT_POOL6; do
+		ip -n "$ns" addr add "$addr/64" dev int nodad || return
+	done
+	ip -n "$ns" route add "$LAB_CALLER_FAR4" via "${LAB_CALLER4%% *}" &&
+		ip -n "$ns" route add "$LAB_CALLEE_FAR4" via "${LAB_CALLEE4%% *}" &&
+		ip -n "$ns" route add "$LAB_CALLER_FAR6" via "${LAB_CALLER6%% *}" &&
+		ip -n "$ns" route add "$LAB_CALLEE_FAR6" via "${LAB_CALLEE6%% *}"
+}
+
 # A command socket may name any address of the relay's namespace.
 add_control_addresses() { # SOCKETS
 	local sock host
