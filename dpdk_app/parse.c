@@ -503,13 +503,24 @@ static void take_fragment(struct burst *b, struct pkt *p, uint32_t ip_end) {
 	pkt_fragment(b, p);
 }
 
-// Whether a frame that is no media is the kernel's business alone. What it was sent to and what is
-// wrong with media keep their names.
+// Whether a frame on a shared port is the kernel's business: it is for somebody else there, or no
+// media. What is wrong with media, or broken as a whole, keeps its name.
 static bool is_the_kernels(const struct pkt *p, int verdict) {
-	if (p->addr == ADDR_NO_INDEX)
+	switch (verdict) {
+	case RR_C_drop_eth_dst:
+	case RR_C_drop_ip_src:
+		return p->addr == ADDR_NO_INDEX;
+	case PARSE_PUNT:
+	case RR_C_drop_eth_type:
+	case RR_C_drop_vlan_unknown:
+	case RR_C_drop_ip_dst:
+	case RR_C_drop_ip_protocol:
+	case RR_C_drop_udp_port:
+	case RR_C_drop_fragment_protocol:
 		return true;
-	return verdict == PARSE_PUNT || verdict == RR_C_drop_udp_port ||
-	       verdict == RR_C_drop_ip_protocol || verdict == RR_C_drop_fragment_protocol;
+	default:
+		return false;
+	}
 }
 
 static bool take_in(const struct parse *c, struct burst *b, struct pkt *p) {
@@ -522,7 +533,7 @@ static bool take_in(const struct parse *c, struct burst *b, struct pkt *p) {
 	verdict = parse_frame(c, &f, p, &ip_end);
 	if (RR_LIKELY(verdict == PARSE_MEDIA))
 		return take_media(c, b, p);
-	if (verdict != PARSE_FRAGMENT && c->shared[p->port] && is_the_kernels(p, verdict))
+	if (c->shared[p->port] && is_the_kernels(p, verdict))
 		verdict = RR_C_left_to_kernel;
 	if (verdict == PARSE_PUNT)
 		take_punt(b, p, ip_end);

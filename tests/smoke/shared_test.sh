@@ -1,6 +1,6 @@
 #!/bin/bash
 # SPDX-License-Identifier: BSD-2-Clause
-# Ports in mode shared: the relay takes media, and the kernel keeps everything else of the interface.
+# Ports in mode shared: the relay takes media, the kernel keeps everything else of the interface.
 #
 #	caller ---ext (pool addresses in the kernel)--- relay ---int (the same)--- callee
 #
@@ -10,8 +10,10 @@
 # port without a call is silent, where the kernel's own say that nobody listens. What the kernel
 # says of routes and neighbours is followed. The dataplane is killed: echo and a TCP connection go
 # on, media ends quietly. It starts again: what the dead one left is taken off, the call goes on. It
-# stops: nothing of ours is left. Then io = "auto": an XDP program of another's makes one port use
-# AF_PACKET, and stays; where AF_XDP alone is permitted, the dataplane says why it cannot start.
+# stops: nothing of ours is left. A second dataplane shares by AF_PACKET, is refused by AF_XDP, and
+# is swept away by the next start of the first one once it was killed. Then io = "auto": an XDP
+# program of another's makes one port use AF_PACKET, and stays; where AF_XDP alone is permitted, the
+# dataplane says why it cannot start.
 # Not covered: interfaces with several queues under AF_XDP, which a veth has not.
 . "$(dirname "$0")/_init.sh"
 
@@ -22,6 +24,41 @@ programs() { # INTERFACE; what is on it, one name a line
 
 nothing_left() {
 	[ -z "$(programs ext; programs int)" ] || fail "left: $(programs ext; programs int)"
+}
+
+# A dataplane of another run_dir and other media ports on the same interfaces, in $second.
+second_start() {
+	sed -E "s|run_dir = \"[^\"]*\"|run_dir = \"$LAB_DIR/second\"|
+		s/hugepage_dir = \"[^\"]*\"/hugepage_dir = \"\"/
+		s/hugepages = \"require\"/hugepages = \"off\"/; s/port_min = .*/port_min = 30000;/
+		s/port_max = .*/port_max = 30099;/" "$LAB_CONF" >"$SCRATCH/second.conf"
+	"$TOP/tools/lab" exec --name "$LAB" relay "$BUILD/rtprelay-dp" \
+		-c "$SCRATCH/second.conf" 2>"$SCRATCH/second.log" &
+	second=$!
+}
+
+second_runs() {
+	"$BUILD/rrctl" -c "$SCRATCH/second.conf" status --json 2>/dev/null |
+		jq -e '.dataplane.state == "running"' >/dev/null
+}
+
+two_dataplanes_share() {
+	second_start
+	wait_until 30 second_runs
+	[ "$(programs ext | wc -l)" = 2 ] || fail "on ext: $(programs ext)"
+	kill -KILL "$second"
+	wait "$second" || true
+	lab stop dataplane
+	[ "$(programs ext | wc -l)" = 1 ] || fail "on ext: $(programs ext)"
+	lab start dataplane
+	[ "$(programs ext | wc -l)" = 1 ] || fail "on ext: $(programs ext)"
+}
+
+second_is_refused() {
+	second_start
+	if wait "$second"; then fail "two dataplanes by AF_XDP on one interface"; fi
+	grep -q "no af_xdp on ext: another rtprelay-dp has its XDP program" "$SCRATCH/second.log"
+	[ "$(programs ext)" = "name rtprelay_xdp" ] || fail "on ext: $(programs ext)"
 }
 
 for io in af_packet af_xdp; do
@@ -82,6 +119,7 @@ PYTHON
 	lab stop dataplane
 	nothing_left
 	lab start dataplane
+	if [ "$io" = af_packet ]; then two_dataplanes_share; else second_is_refused; fi
 	lab_down
 done
 

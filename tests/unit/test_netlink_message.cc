@@ -207,6 +207,9 @@ TEST(NetlinkNeighbour, AttributesOfAnotherLengthDoNotCount) {
 	no_mac.bytes()[36] = 9; // of 10: an address of five bytes
 	ASSERT_EQ(netlink_read_neighbour(*no_mac, &n), 0);
 	EXPECT_FALSE(n.usable);
+	no_mac.bytes()[36] = 11;
+	ASSERT_EQ(netlink_read_neighbour(*no_mac, &n), 0);
+	EXPECT_FALSE(n.usable);
 	no_addr.bytes()[28] = 7; // of 8
 	EXPECT_EQ(netlink_read_neighbour(*no_addr, &n), -EINVAL);
 	bridge.bytes()[16] = 7; // AF_BRIDGE, whose messages come to the same group

@@ -630,7 +630,12 @@ TEST_F(ParseBurst, SharedPortLeavesTheRestToTheKernel) {
 		ether(to_all, 0x0800, ip4("0.0.0.0", "255.255.255.255", media)),
 		ether(to_ext, 0x86dd, ip6(caller6, "2001:db8:1::1", Bytes(20), 6))};
 	const Bytes bad[] = {ether(to_ext, 0x0800, ip4(caller4, "198.18.0.1", Bytes(4))),
-		ether(to_all, 0x0800, ip4(caller4, "198.18.0.1", media))};
+		ether(to_all, 0x0800, ip4(caller4, "198.18.0.1", media)), [] {
+			Bytes cut = ether(to_ext, 0x0800, ip4(caller4, "198.18.0.1", media));
+
+			cut.pop_back();
+			return cut;
+		}()};
 	uint64_t n = 0;
 
 	parse.shared[EXT_PORT] = true;
@@ -652,6 +657,7 @@ TEST_F(ParseBurst, SharedPortLeavesTheRestToTheKernel) {
 	EXPECT_EQ(n, world.counters[EXT_PORT][RR_C_left_to_kernel]);
 	EXPECT_EQ(1u, world.counters[EXT_PORT][RR_C_drop_udp_short]);
 	EXPECT_EQ(1u, world.counters[EXT_PORT][RR_C_drop_eth_dst]);
+	EXPECT_EQ(1u, world.counters[EXT_PORT][RR_C_drop_ip_truncated]);
 }
 
 TEST_F(ParseBurst, PuntedPacketCarriesItsLength) {
