@@ -3,6 +3,7 @@
 #pragma once
 
 #include <stdbool.h>
+#include <stdio.h>
 
 #include "compiler.h"
 #include "rtpp_cmd.h"
@@ -13,5 +14,7 @@ RR_BEGIN_DECLS
 
 // True when the extension is known; timeout notification only where a target is configured.
 bool capability_known(struct slice datestamp, bool has_notify);
+// What rtpproxy -v says: a line each, with its meaning.
+void capability_print(FILE *out);
 
 RR_END_DECLS

@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "admission.h"
+#include "capabilities.h"
 #include "clock.h"
 #include "control.h"
 #include "job.h"
@@ -321,10 +322,12 @@ static int worker_run(struct worker *w) {
 
 static void usage(FILE *out) {
 	fputs("usage: rtprelayd -c FILE [--check | --print]\n"
+	      "       rtprelayd --capabilities\n"
 	      "\n"
 	      "  -c, --config FILE  configuration\n"
 	      "      --check        read and check the configuration, and exit\n"
 	      "      --print        write what is in effect, and exit\n"
+	      "      --capabilities list the protocol's extensions, and exit\n"
 	      "  -h, --help         this text\n"
 	      "\n"
 	      "Runs in the foreground and logs to stderr. SIGTERM stops it and keeps the calls;\n"
@@ -340,12 +343,13 @@ struct arguments {
 	uint64_t program;
 };
 
-// Returns false when the arguments are wrong or help was asked for; *status is what to exit with.
+// Returns false when the arguments are wrong or ask for a text; *status is what to exit with.
 static bool read_arguments(int argc, char **argv, struct arguments *args, int *status) {
 	static const struct option options[] = {
 		{"config", required_argument, NULL, 'c'},
 		{"check", no_argument, NULL, 'k'},
 		{"print", no_argument, NULL, 'p'},
+		{"capabilities", no_argument, NULL, 'v'},
 		{"help", no_argument, NULL, 'h'},
 		{SUPERVISOR_WORKER_OPTION, no_argument, NULL, 'w'},
 		{SUPERVISOR_OPERATOR_OPTION, required_argument, NULL, 'o'},
@@ -366,6 +370,9 @@ static bool read_arguments(int argc, char **argv, struct arguments *args, int *s
 			args->program = strtoull(optarg, NULL, 10);
 		} else if (c == 'k' || c == 'p' || c == 'w') {
 			args->mode = c == 'k' ? MODE_CHECK : c == 'p' ? MODE_PRINT : MODE_WORKER;
+		} else if (c == 'v') {
+			capability_print(stdout);
+			return false;
 		} else {
 			usage(c == 'h' ? stdout : stderr);
 			*status = c == 'h' ? EXIT_SUCCESS : 2;
