@@ -1,0 +1,216 @@
+#!/bin/bash
+# SPDX-License-Identifier: BSD-2-Clause
+# rtpproxy's own command line over rtprelay: a daemon as a package starts it, killed and stopped.
+#
+#	controller --UDP--> control (of the front)     caller ---ext--- relay ---int--- callee
+#
+# Story: the front is started as a daemon that bridges, as another user. Its parent ends when
+# commands are answered; the pid file is its own. Calls play. The same command line once more is
+# refused. The dataplane, control and at last the front itself are killed: the call that talks
+# goes on talking, also when the front is started again. SIGHUP takes no new calls and ends with
+# the last one. In the foreground SIGTERM ends it with status 0, and the call is gone; a second
+# SIGTERM ends it at once; a pid file that is a device stays.
+# Not covered: interfaces that the kernel keeps (shared_front_test), options (tests/golden).
+. "$(dirname "$0")/_init.sh"
+
+lab_up --network-only
+export TOP RTPRELAY_CONF=$LAB_CONF RTPRELAY_BIN=$BUILD
+story "$SCRATCH" <<'PYTHON'
+import contextlib
+import signal
+import stat
+import sys
+
+from story import *
+
+SCRATCH = sys.argv[1]
+FRONT = os.path.join(os.environ["TOP"], "tools", "rtpproxy")
+PID_FILE = f"{SCRATCH}/rtpproxy.pid"
+RUN = f"{LAB['LAB_DIR']}/run"
+IN_RELAY = ["ip", "netns", "exec", LAB["LAB_NS_RELAY"]]
+SOCKET = f"udp:{LAB['LAB_CONTROL4']}:22222"
+LINE = ["-u", "nobody:nogroup", "-s", SOCKET, "-p", PID_FILE, "-l", "198.18.0.16/198.19.0.16",
+        "--bridge_symmetric"]
+LAB["LAB_CONF"] = f"{RUN}/rtpproxy.conf"
+ctl = controller(retries=20)
+
+
+def front(*words):
+    return subprocess.run([*IN_RELAY, FRONT, *words], capture_output=True, text=True, timeout=60)
+
+
+def daemon():
+    done = front(*LINE)
+    check(done.returncode == 0, f"the daemon did not start: {done.stderr}")
+    check("learning is compat" in done.stderr, f"not said: {done.stderr}")
+    return number(PID_FILE)
+
+
+def number(path):
+    with open(path, encoding="ascii") as file:
+        return int(file.read())
+
+
+def alive(pid):
+    try:
+        with open(f"/proc/{pid}/stat", encoding="ascii") as file:
+            return file.read().rsplit(")", 1)[1].split()[0] != "Z"
+    except OSError:
+        return False
+
+
+def dataplane():
+    status = rrctl("status")["dataplane"]
+    return status["pid"] if status["state"] == "running" else None
+
+
+def supervisor():
+    return number(f"{RUN}/rtprelayd.pid")
+
+
+def counter(name):
+    return ctl.command(f"G {name}")
+
+
+def sessions():
+    return ctl.command("I").splitlines()[1]
+
+
+def reach(talk):
+    """Both ways, though the relay may have to ask for its next hops again."""
+    call = talk.call
+    wait_until(lambda: dataplane() is not None, "the dataplane runs")
+    talk.forth.reach(call.caller.at_relay(), call.callee.rtp)
+    talk.caller_to_callee()
+    talk.back.reach(call.callee.at_relay(), call.caller.rtp)
+    talk.callee_to_caller()
+
+
+def killed(pid, again):
+    """Kills it; returns the one that took its place."""
+    os.kill(pid, signal.SIGKILL)
+    wait_until(lambda: not alive(pid), f"{pid} is dead")
+
+    def successor():
+        try:
+            return again() not in (None, pid)
+        except (OSError, ValueError):
+            return False
+    wait_until(successor, f"{pid} is started again")
+    return again()
+
+
+def is_refused_twice(pid):
+    done = front(*LINE)
+    check(done.returncode == 1 and f"pid {pid}," in done.stderr, f"a second one: {done}")
+
+
+def survives_deaths(talk):
+    dp, sv = dataplane(), supervisor()
+    check(os.stat(f"/proc/{sv}").st_uid != 0, "control does not run as nobody")
+    dp = killed(dp, dataplane)
+    reach(talk)
+    killed(sv, supervisor)
+    check(sessions() == "active sessions: 1", "the call is lost with control")
+    reach(talk)
+    return dp
+
+
+def survives_the_front(talk, pid, dp):
+    sv = supervisor()
+    os.kill(pid, signal.SIGKILL)
+    wait_until(lambda: not alive(dp), "the dataplane ends with the front")
+    pid = daemon()
+    check(supervisor() != sv and not alive(sv), "the old control is still there")
+    check(sessions() == "active sessions: 1", "the call is lost with the front")
+    reach(talk)
+    return pid
+
+
+def takes_no_new_calls():
+    reply = ctl.command("U new 198.18.0.1 4000 f")
+    if reply != "E99":
+        ctl.command("D new f")
+    return reply == "E99"
+
+
+def ends_with_the_last_call(call, pid):
+    os.kill(pid, signal.SIGHUP)
+    wait_until(takes_no_new_calls, "no new calls")
+    check(alive(pid), "it ended before its last call")
+    call.tear_down()
+    wait_until(lambda: not alive(pid), "it ends with its last call")
+    check(not os.path.exists(PID_FILE), "the pid file is left")
+
+
+def foreground_words(pid_file):
+    return [*IN_RELAY, FRONT, "-f", "-F", "-s", SOCKET, "-p", pid_file, "-l", "198.18.0.16",
+            "-d", "ERR"]
+
+
+def foreground(pid_file):
+    process = subprocess.Popen(foreground_words(pid_file))
+    wait_until(lambda: holds(pid_file, process.pid), "it serves")
+    return process
+
+
+def holds(path, pid):
+    with contextlib.suppress(OSError, ValueError):
+        return number(path) == pid
+    return False
+
+
+def stop_deletes_the_calls():
+    for _ in range(2):
+        process = foreground(PID_FILE)
+        check(counter("nsess_created") == "0", "counters of an earlier life")
+        check(sessions() == "active sessions: 0", "a call of an earlier life")
+        ctl.command("U gone 198.18.0.1 4000 f")
+        check(sessions() == "active sessions: 1", "no call")
+        process.terminate()
+        check(process.wait(20) == 0, f"SIGTERM: status {process.returncode}")
+        check(not os.path.exists(PID_FILE), "the pid file is left")
+
+
+def device_stays():
+    """A pid file that is none: the first sign of life is a command's reply."""
+    device = f"{SCRATCH}/null"
+    os.mknod(device, 0o666 | stat.S_IFCHR, os.makedev(1, 3))
+    process = subprocess.Popen(foreground_words(device))
+    check(ctl.command("V") == "20040107", "V")
+    process.terminate()
+    check(process.wait(20) == 0, f"SIGTERM: status {process.returncode}")
+    check(stat.S_ISCHR(os.stat(device).st_mode), "the device is gone")
+
+
+def second_signal_ends_at_once():
+    process = foreground(PID_FILE)
+    wait_until(lambda: os.path.exists(PID_FILE), "the pid file is there")
+    stuck = supervisor()
+    os.kill(stuck, signal.SIGSTOP)
+    process.send_signal(signal.SIGUSR1)
+    wait_until(lambda: dataplane() is None, "the dataplane has stopped")
+    check(process.poll() is None, "it did not wait for control")
+    process.terminate()
+    check(process.wait(20) == 128 + signal.SIGTERM, f"status {process.returncode}")
+    wait_until(lambda: not alive(stuck), "control ends with it")
+    check(not os.path.exists(PID_FILE), "the pid file is left")
+
+
+pid = daemon()
+check(alive(pid), "the pid file names nobody")
+subprocess.run([f"{os.environ['TOP']}/tools/callplay", "--lab", os.environ["LAB_NAME"],
+                "--seconds", "1"], check=True)
+is_refused_twice(pid)
+call = call_up(ctl)
+talk = Talk(call)
+reach(talk)
+dp = survives_deaths(talk)
+pid = survives_the_front(talk, pid, dp)
+ends_with_the_last_call(call, pid)
+call.close()
+stop_deletes_the_calls()
+device_stays()
+second_signal_ends_at_once()
+PYTHON
+lab down
