@@ -17,7 +17,10 @@ lab_up --network-only
 export TOP RTPRELAY_CONF=$LAB_CONF RTPRELAY_BIN=$BUILD
 story "$SCRATCH" <<'PYTHON'
 import contextlib
+import pwd
+import re
 import signal
+import socket
 import stat
 import sys
 
@@ -30,7 +33,7 @@ RUN = f"{LAB['LAB_DIR']}/run"
 IN_RELAY = ["ip", "netns", "exec", LAB["LAB_NS_RELAY"]]
 SOCKET = f"udp:{LAB['LAB_CONTROL4']}:22222"
 LINE = ["-u", "nobody:nogroup", "-s", SOCKET, "-p", PID_FILE, "-l", "198.18.0.16/198.19.0.16",
-        "--bridge_symmetric"]
+        "--bridge_symmetric", "-L", "5000", "--nice", "-5", "-c", "rr"]
 LAB["LAB_CONF"] = f"{RUN}/rtpproxy.conf"
 ctl = controller(retries=20)
 
@@ -100,6 +103,17 @@ def killed(pid, again):
     return again()
 
 
+def has_what_was_asked(pid):
+    dp = dataplane()
+    check(os.readlink(f"/proc/{pid}/cwd") == "/", "it stays in a folder")
+    check(os.sched_getscheduler(dp) == os.SCHED_RR, "-c rr")
+    for process in (pid, dp, supervisor()):
+        check(os.getpriority(os.PRIO_PROCESS, process) == -5, "--nice")
+        with open(f"/proc/{process}/limits", encoding="ascii") as limits:
+            check(re.search(r"Max open files +5000 +5000 ", limits.read()), "-L")
+    check(os.stat(f"/proc/{supervisor()}").st_uid == pwd.getpwnam("nobody").pw_uid, "-u")
+
+
 def is_refused_twice(pid):
     done = front(*LINE)
     check(done.returncode == 1 and f"pid {pid}," in done.stderr, f"a second one: {done}")
@@ -107,7 +121,6 @@ def is_refused_twice(pid):
 
 def survives_deaths(talk):
     dp, sv = dataplane(), supervisor()
-    check(os.stat(f"/proc/{sv}").st_uid != 0, "control does not run as nobody")
     dp = killed(dp, dataplane)
     reach(talk)
     killed(sv, supervisor)
@@ -183,6 +196,32 @@ def device_stays():
     check(stat.S_ISCHR(os.stat(device).st_mode), "the device is gone")
 
 
+def standard_input_ends_it():
+    done = subprocess.run([*IN_RELAY, FRONT, "-f", "-F", "-s", "stdio:", "-p", PID_FILE, "-l",
+                           "198.18.0.16", "-d", "ERR"], input="V\nU a 198.18.0.1 4000 f\nX\n",
+                          capture_output=True, text=True, timeout=60)
+    lines = done.stdout.splitlines()
+    check(done.returncode == 0, f"the end of standard input: {done}")
+    check(len(lines) == 3 and lines[0] == "20040107" and lines[2] == "0", f"stdio: {lines}")
+
+
+def sockets_of_systemd():
+    """One is passed as descriptor 3."""
+    path = f"{SCRATCH}/passed.sock"
+    with socket.socket(socket.AF_UNIX) as listener:
+        listener.bind(path)
+        listener.listen()
+        words = [FRONT, "-f", "-F", "-s", "systemd:", "-p", PID_FILE, "-l", "198.18.0.16", "-d",
+                 "ERR"]
+        process = subprocess.Popen(
+            [*IN_RELAY, "sh", "-c", 'LISTEN_FDS=1 LISTEN_PID=$$ exec "$@" 3<&0 <&-', "sh", *words],
+            stdin=listener)
+    check(Controller(f"cunix:{path}", timeout=20).command("V") == "20040107", "systemd:")
+    wait_until(lambda: holds(PID_FILE, process.pid), "it serves")
+    process.terminate()
+    check(process.wait(20) == 0, f"SIGTERM: status {process.returncode}")
+
+
 def second_signal_ends_at_once():
     process = foreground(PID_FILE)
     wait_until(lambda: os.path.exists(PID_FILE), "the pid file is there")
@@ -201,6 +240,7 @@ pid = daemon()
 check(alive(pid), "the pid file names nobody")
 subprocess.run([f"{os.environ['TOP']}/tools/callplay", "--lab", os.environ["LAB_NAME"],
                 "--seconds", "1"], check=True)
+has_what_was_asked(pid)
 is_refused_twice(pid)
 call = call_up(ctl)
 talk = Talk(call)
@@ -211,6 +251,8 @@ ends_with_the_last_call(call, pid)
 call.close()
 stop_deletes_the_calls()
 device_stays()
+standard_input_ends_it()
+sockets_of_systemd()
 second_signal_ends_at_once()
 PYTHON
 lab down
