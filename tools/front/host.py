@@ -13,6 +13,7 @@ from front.refusal import Refusal
 @dataclasses.dataclass(frozen=True)
 class Address:
     interface: str
+    link_type: str  # as ip(8) says it: ether, loopback, none
     mtu: int
     host: str
     prefix_len: int
@@ -41,10 +42,13 @@ class Host:
 
     def addresses(self, family):
         """Of all interfaces, each interface's own order: the first one is its primary address."""
-        return [Address(link["ifname"], link["mtu"], info["local"], info["prefixlen"])
-                for link in self._ip(f"-{family}", "addr", "show") if "ifname" in link
+        wanted = "inet" if family == 4 else "inet6"
+        return [Address(link["ifname"], link["link_type"], link["mtu"], info["local"],
+                        info["prefixlen"])
+                for link in self._ip("addr", "show")
                 for info in link["addr_info"]
-                if info.get("scope") != "link" and not info.get("temporary")]
+                if info["family"] == wanted and info["scope"] != "link"
+                and not info.get("temporary")]
 
     def default_interface(self, family):
         """Of the default route, or None."""

@@ -84,6 +84,9 @@ class Interfaces:
 
     def realm(self, listen, name):
         found = self.locate(listen)
+        if found.link_type != "ether":
+            raise Refusal(f"{listen.option}: {found.host} is on {found.interface}, which is no "
+                          "Ethernet interface: name an address that other hosts reach")
         realm = {"name": name, "port": self._port(found), "hide_address": listen.is_any}
         realm[f"ipv{listen.family}"] = net(prefix_of(found.host, found.prefix_len), found.host,
                                            listen.advertised)
