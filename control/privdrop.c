@@ -82,13 +82,18 @@ static bool already_is(const struct privdrop *p) {
 }
 
 int privdrop_apply(const struct privdrop *p) {
+	int death_signal = 0;
 	int rc;
 
 	drop_bounding_set();
 	if (!already_is(p)) {
+		// Whoever started us may have asked for a signal at its death, which a change of
+		// user takes back.
+		prctl(PR_GET_PDEATHSIG, &death_signal);
 		rc = change_ids(p);
 		if (rc < 0)
 			return rc;
+		prctl(PR_SET_PDEATHSIG, death_signal);
 	}
 	rc = drop_capabilities();
 	if (rc < 0)
