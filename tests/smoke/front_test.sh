@@ -49,9 +49,13 @@ def daemon():
     return number(PID_FILE)
 
 
+def text(path):
+    with open(path, encoding="utf-8") as file:
+        return file.read()
+
+
 def number(path):
-    with open(path, encoding="ascii") as file:
-        return int(file.read())
+    return int(text(path))
 
 
 def alive(pid):
@@ -129,12 +133,23 @@ def survives_deaths(talk):
     return dp
 
 
+def orphans():
+    """Both programs as a front leaves them that is killed before they hear of it."""
+    left = [subprocess.Popen([*IN_RELAY, f"{BUILD}/{name}", "-c", LAB["LAB_CONF"]],
+                             stderr=subprocess.DEVNULL) for name in ("rtprelay-dp", "rtprelayd")]
+    wait_until(lambda: dataplane() == left[0].pid, "the dataplane runs")
+    wait_until(lambda: holds(f"{RUN}/rtprelayd.pid", left[1].pid), "control runs")
+    return left
+
+
 def survives_the_front(talk, pid, dp):
     sv = supervisor()
     os.kill(pid, signal.SIGKILL)
-    wait_until(lambda: not alive(dp), "the dataplane ends with the front")
+    wait_until(lambda: not alive(dp) and not alive(sv), "both programs end with the front")
+    left = orphans()
     pid = daemon()
-    check(supervisor() != sv and not alive(sv), "the old control is still there")
+    for process in left:
+        check(process.wait(20) == 0, f"an orphan ended with {process.returncode}")
     check(sessions() == "active sessions: 1", "the call is lost with the front")
     reach(talk)
     return pid

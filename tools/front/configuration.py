@@ -3,6 +3,7 @@
 
 import os
 import re
+import zlib
 
 from front import instance, networks, sockets
 from front.listen import settle_listen
@@ -65,13 +66,15 @@ def check_together(settings, host, bridge):
 
 # ---- parts of the file
 
-def cores(environ, host):
-    """Without RTPRELAY_CORES one worker, on the last core that the front may use."""
+def cores(environ, host, folder):
+    """Without RTPRELAY_CORES one worker; instances are spread, and leave the first core alone."""
     text = environ.get("RTPRELAY_CORES")
     if text and not re.fullmatch(r"[0-9]{1,4}(,[0-9]{1,4})*", text):
         raise Refusal(f"RTPRELAY_CORES {text}: expected numbers of cores as 2,3")
     usable = host.cores()
-    workers = [int(core) for core in text.split(",")] if text else usable[-1:]
+    free = usable[1:] or usable
+    workers = ([int(core) for core in text.split(",")] if text
+               else [free[zlib.crc32(folder.encode()) % len(free)]])
     return {"cores": workers, "main_core": usable[0]}
 
 
@@ -121,7 +124,7 @@ def own_places(conf, settings, host, environ):
     conf["instance"]["run_dir"] = folder
     conf["control"]["store_dir"] = f"{folder}/store"
     conf["control"]["store_mb"] = STORE_MB_OF_ADDRESS * len(conf["realms"])
-    conf["dataplane"] = {**cores(environ, host), **DATAPLANE}
+    conf["dataplane"] = {**cores(environ, host, folder), **DATAPLANE}
 
 
 def build(settings, host, environ, base):

@@ -34,8 +34,8 @@ class Files:
             fcntl.flock(self.lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             holder = os.read(self.lock, 20).decode().strip()
-            raise Refusal(f"another rtpproxy, pid {holder}, has {self.run_dir}: give this one "
-                          "another -s, or a name in RTPRELAY_NAME") from None
+            raise Refusal(f"another rtpproxy, pid {holder}, has {self.run_dir}, and each wants "
+                          "one of its own (docs/moving.md)") from None
 
     def sign_lock(self):
         """With the pid of the daemon, which has it from its parent."""
@@ -82,7 +82,7 @@ class Files:
             if self.conf_path.encode() in words:
                 yield pid
 
-    def end_orphans(self):
+    def end_orphans(self, journal):
         """Their calls stay. Behind the lock: nobody else looks after them."""
         end = time.monotonic() + ORPHAN_PATIENCE_S
         told = set()
@@ -90,6 +90,7 @@ class Files:
             if time.monotonic() > end:
                 raise Refusal(f"processes {sorted(orphans)} of an earlier rtpproxy do not end")
             for pid in orphans - told:
+                journal.say("notice", f"ending process {pid} of an earlier rtpproxy; calls stay")
                 os.kill(pid, signal.SIGTERM)
             told |= orphans
             time.sleep(0.02)

@@ -16,7 +16,7 @@ FAST = tuple(getattr(signal, f"SIG{name}") for name in
              ("INT", "TERM", "USR1", "USR2", "XCPU", "XFSZ", "VTALRM", "PROF"))
 READY_PATIENCE_S = 60.0
 STOP_PATIENCE_S = 15.0
-LOOK_S = 0.02
+LOOK_S = 0.05
 POLICIES = {None: None, "fifo": os.SCHED_FIFO, "rr": os.SCHED_RR}
 
 
@@ -162,7 +162,8 @@ class Keeper:
     def _answers(self):
         """Control has found the dataplane, and a command gets its reply."""
         status = self.files.status()
-        if status.get("dataplane", {}).get("state") != "running":
+        dataplane = status.get("dataplane", {})
+        if (dataplane.get("state"), dataplane.get("pid")) != ("running", self.dataplane.pid):
             return False
         heard_ms = status["control"].get("heartbeat_age_ms")
         if heard_ms is None or heard_ms >= self.control.age_s() * 1000:
