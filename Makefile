@@ -61,7 +61,7 @@ FUZZ_TARGETS += shm stream datagram
 # tests/crash/NAME.py.
 GOLDEN_TESTS := transcripts vectors supervision notices full_pool operator cluster command_line
 PACKET_TESTS := relay fragments drops learning slow_path turns workers start_stop hostile_region
-SMOKE_TESTS := call_test families_test many_calls_test reinvite_test spoof_test ttl_test control_restart_test dataplane_restart_test second_instance_test tcp_controller_test stdio_controller_test overload_test shm_controller_test instances_test shared_test front_test
+SMOKE_TESTS := call_test families_test many_calls_test reinvite_test spoof_test ttl_test control_restart_test dataplane_restart_test second_instance_test tcp_controller_test stdio_controller_test overload_test shm_controller_test instances_test shared_test front_test front_shared_test
 SIP_TESTS := calls_test hold_test cancel_test unanswered_test ipv6_test
 SIP_TESTS += late_offer_test refused_test
 CRASH_TESTS := model_test crash_points random_kills

@@ -10,7 +10,7 @@
 # goes on talking, also when the front is started again. SIGHUP takes no new calls and ends with
 # the last one. In the foreground SIGTERM ends it with status 0, and the call is gone; a second
 # SIGTERM ends it at once; a pid file that is a device stays.
-# Not covered: interfaces that the kernel keeps (shared_front_test), options (tests/golden).
+# Not covered: interfaces that the kernel keeps (front_shared_test), options (tests/golden).
 . "$(dirname "$0")/_init.sh"
 
 lab_up --network-only
