@@ -221,8 +221,10 @@ def standard_input_ends_it():
 
 
 def sockets_of_systemd():
-    """One is passed as descriptor 3."""
-    path = f"{SCRATCH}/passed.sock"
+    """One is passed as descriptor 3, and systemd hears when all is ready."""
+    path, ready = f"{SCRATCH}/passed.sock", socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+    ready.bind(f"{SCRATCH}/notify.sock")
+    ready.settimeout(20)
     with socket.socket(socket.AF_UNIX) as listener:
         listener.bind(path)
         listener.listen()
@@ -230,11 +232,16 @@ def sockets_of_systemd():
                  "ERR"]
         process = subprocess.Popen(
             [*IN_RELAY, "sh", "-c", 'LISTEN_FDS=1 LISTEN_PID=$$ exec "$@" 3<&0 <&-', "sh", *words],
-            stdin=listener)
+            stdin=listener, env={**os.environ, "NOTIFY_SOCKET": ready.getsockname()})
+    check(ready.recv(100) == b"READY=1", "not what systemd waits for")
+    check(holds(PID_FILE, process.pid), "ready before the pid file is there")
     check(Controller(f"cunix:{path}", timeout=20).command("V") == "20040107", "systemd:")
-    wait_until(lambda: holds(PID_FILE, process.pid), "it serves")
     process.terminate()
     check(process.wait(20) == 0, f"SIGTERM: status {process.returncode}")
+    ready.setblocking(False)
+    with contextlib.suppress(BlockingIOError):
+        check(False, f"systemd hears more: {ready.recv(100)}")
+    ready.close()
 
 
 def second_signal_ends_at_once():

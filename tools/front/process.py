@@ -46,6 +46,7 @@ class Process:
             os._exit(0)
         signal.pthread_sigmask(signal.SIG_SETMASK, BLOCKED)
         environ = dict(os.environ)
+        environ.pop("NOTIFY_SOCKET", None)  # the front says when all is ready
         if self.takes_sockets and "LISTEN_FDS" in environ:
             environ["LISTEN_PID"] = str(os.getpid())
         elif "LISTEN_FDS" in environ:
