@@ -23,7 +23,7 @@ say = $(if $(V),,@printf '  %-5s %s\n' $(1) $@;)
 
 # ---- sources -------------------------------------------------------------------------------------
 
-COMMON_SRC := counters.c endpoint.c log.c ring.c shm_region.c config.c config_schema.c \
+COMMON_SRC := counters.c endpoint.c log.c ring.c shm_region.c shm_addrs.c config.c config_schema.c \
 	config_value.c config_number.c config_net.c config_socket.c config_check.c config_print.c flow_totals.c \
 	session_record.c
 
@@ -31,7 +31,7 @@ COMMON_SRC += msg_ring.c
 
 DP_SRC := main.c eal.c memif.c port.c steering.c worker.c io.c parse.c addr_table.c flow.c \
 	flow_table.c relay.c learn.c latch.c rtp_stats.c rewrite.c fragment_set.c reassembly.c \
-	fragmenter.c packet_ring.c handoff.c punt.c neighbour.c arp.c nd.c mld.c icmp.c command.c upkeep.c
+	fragmenter.c packet_ring.c handoff.c punt.c neighbour.c arp.c nd.c mld.c icmp.c command.c upkeep.c addr_command.c
 
 DP_SRC += shared_port.c media_filter.c kernel_hops.c netlink_message.c
 # Programs for the kernel, linked into rtprelay-dp as they are.
@@ -60,7 +60,7 @@ FUZZ_TARGETS += shm stream datagram
 # Scripts: tests/golden/NAME, tests/packets/NAME.py, tests/smoke/NAME.sh, tests/sip/NAME.sh,
 # tests/crash/NAME.py.
 GOLDEN_TESTS := transcripts vectors supervision notices full_pool operator cluster command_line
-PACKET_TESTS := relay fragments drops learning slow_path turns workers start_stop hostile_region
+PACKET_TESTS := relay fragments drops learning slow_path turns workers start_stop hostile_region addresses
 SMOKE_TESTS := call_test families_test many_calls_test reinvite_test spoof_test ttl_test control_restart_test dataplane_restart_test second_instance_test tcp_controller_test stdio_controller_test overload_test shm_controller_test instances_test shared_test front_test front_shared_test
 SIP_TESTS := calls_test hold_test cancel_test unanswered_test ipv6_test
 SIP_TESTS += late_offer_test refused_test
@@ -72,13 +72,16 @@ test_log_OBJ := common/log.o
 CONFIG_OBJ := $(patsubst %.c,common/%.o,$(filter config%,$(COMMON_SRC))) common/endpoint.o common/log.o
 test_config_OBJ = $(CONFIG_OBJ)
 test_config_LIBS = $(COMMON_LIBS)
+REGION_OBJ := common/shm_region.o common/shm_addrs.o common/counters.o $(CONFIG_OBJ)
 # Runs the program, and makes the region and the store that it looks at.
-test_rrctl_OBJ = $(CONFIG_OBJ) common/shm_region.o common/counters.o
+test_rrctl_OBJ = $(REGION_OBJ)
 test_rrctl_LIBS = $(RRCTL_LIBS)
 $(BUILD)/tests/test_rrctl: | $(BUILD)/rrctl
 test_ring_OBJ := common/ring.o
 test_msg_ring_OBJ := common/msg_ring.o
 test_region_OBJ := common/shm_region.o common/counters.o
+test_region_OBJ = $(REGION_OBJ)
+test_region_LIBS = $(COMMON_LIBS) -Wl,--wrap=madvise
 test_arp_OBJ := dpdk_app/arp.o
 test_nd_OBJ := dpdk_app/nd.o
 test_mld_OBJ := dpdk_app/mld.o
@@ -97,7 +100,7 @@ test_side_doors_OBJ := dpdk_app/handoff.o dpdk_app/punt.o dpdk_app/packet_ring.o
 test_side_doors_LIBS = $(DP_LIBS)
 test_steering_OBJ := dpdk_app/steering.o
 test_steering_LIBS = $(DP_LIBS)
-test_neighbour_OBJ := dpdk_app/neighbour.o
+test_neighbour_OBJ := dpdk_app/neighbour.o dpdk_app/addr_table.o
 test_neighbour_LIBS = $(DP_LIBS)
 test_rtpp_lex_OBJ := control/rtpp_lex.o
 test_rtpp_parse_OBJ := control/rtpp_lex.o control/rtpp_parse.o control/rtpp_media.o \
@@ -131,7 +134,7 @@ fuzz_datagram_SRC := $(LISTENER_SRC)
 fuzz_datagram_LIBS := -levent_core
 test_stdio_bridge_OBJ := control/stdio_bridge.o common/log.o
 # Control without its sockets; tests/unit/control_fixture.h brings a dataplane along.
-CORE_OBJ = $(CONFIG_OBJ) $(addprefix common/,shm_region.o counters.o ring.o flow_totals.o \
+CORE_OBJ = $(REGION_OBJ) $(addprefix common/,ring.o flow_totals.o \
 	session_record.o) $(patsubst %.c,control/%.o,$(filter-out main.c supervisor.c \
 	passed_sockets.c command_socket.c privdrop.c loop.c listener.c datagram_socket.c \
 	stream_conn.c stdio_bridge.c notifier.c operator_socket.c service_manager.c cookies.c \
@@ -144,7 +147,8 @@ test_parse_OBJ := dpdk_app/parse.o dpdk_app/addr_table.o
 test_parse_LIBS = $(DP_LIBS)
 test_flow_table_OBJ := dpdk_app/flow_table.o dpdk_app/flow.o dpdk_app/addr_table.o
 test_rtp_stats_OBJ := dpdk_app/rtp_stats.o dpdk_app/addr_table.o common/flow_totals.o
-test_flow_read_OBJ := common/shm_region.o common/counters.o common/flow_totals.o dpdk_app/addr_table.o
+test_flow_read_LIBS = $(COMMON_LIBS)
+test_flow_read_OBJ := $(REGION_OBJ) common/flow_totals.o dpdk_app/addr_table.o
 LEARNING_OBJ := common/endpoint.o dpdk_app/latch.o dpdk_app/learn.o dpdk_app/rtp_stats.o dpdk_app/command.o \
 	dpdk_app/flow.o
 test_relay_OBJ := dpdk_app/relay.o $(LEARNING_OBJ) dpdk_app/addr_table.o common/ring.o
@@ -197,6 +201,11 @@ stress_msg_ring_OBJ := common/msg_ring.o
 stress_region_OBJ := common/shm_region.o common/counters.o
 stress_flow_OBJ = $(LEARNING_OBJ) dpdk_app/relay.o common/ring.o common/shm_region.o \
 	common/counters.o common/flow_totals.o
+stress_region_OBJ := $(REGION_OBJ)
+stress_region_LIBS = $(COMMON_LIBS)
+stress_flow_OBJ = $(filter-out common/endpoint.o,$(LEARNING_OBJ)) dpdk_app/relay.o common/ring.o $(REGION_OBJ) \
+	common/flow_totals.o
+stress_flow_LIBS = $(COMMON_LIBS)
 stress_flow_CFLAGS = $(DPDK_CFLAGS)
 
 fuzz_parse_SRC := dpdk_app/parse.c dpdk_app/addr_table.c common/counters.c

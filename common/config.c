@@ -209,6 +209,15 @@ int rr_config_load(struct rr_config *cfg, const char *path, FILE *err) {
 	return rc;
 }
 
+// FNV-1a, 64 bits.
+uint64_t rr_realm_key(const char *name) {
+	uint64_t key = UINT64_C(0xcbf29ce484222325);
+
+	for (const char *p = name; *p != '\0'; p++)
+		key = (key ^ (uint8_t)*p) * UINT64_C(0x100000001b3);
+	return key;
+}
+
 const struct rr_net_config *rr_realm_net(
 	const struct rr_realm_config *realm, enum rr_family family) {
 	return family == RR_FAMILY_IPV6 ? &realm->ipv6 : &realm->ipv4;

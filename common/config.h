@@ -126,6 +126,9 @@ struct rr_config {
 	struct rr_realm_config realm[RR_MAX_REALMS];
 	uint32_t n_addrs;
 	struct rr_shm_addr addr[RR_MAX_ADDRS];
+	uint32_t max_addrs; // local addresses at one time, with those that are added while running;
+			    // 0: as many as seem enough
+	uint32_t n_addr_places; // how many these are
 	int bridge_internal; // realm index, -1 = no bridge mode
 	int bridge_external;
 
@@ -172,6 +175,14 @@ int rr_config_load(struct rr_config *cfg, const char *path, FILE *err);
 void rr_config_print(const struct rr_config *cfg, FILE *out);
 // The same as JSON.
 void rr_config_print_json(const struct rr_config *cfg, FILE *out);
+
+// Names a realm where two programs may count the realms of their files differently.
+uint64_t rr_realm_key(const char *name);
+
+// Why `ep`, whose port does not count, can be no local address of a realm: text that follows the
+// address in a sentence. NULL when it can.
+const char *rr_realm_refuses(
+	const struct rr_config *cfg, uint32_t realm, const struct rr_endpoint *ep);
 
 // The family's part of a realm.
 const struct rr_net_config *rr_realm_net(

@@ -8,6 +8,7 @@
 
 #include "config_schema.h"
 
+#define ADDRS_TO_SPARE 16
 #define MIN_MTU_IPV6 1280 // RFC 8200 section 5
 
 // Complain about an entry of a list: the path is LIST.[INDEX]FIELD.
@@ -244,6 +245,22 @@ static int settle_media_range(struct rr_config_reader *r) {
 	return 0;
 }
 
+// Room that nobody uses costs address space alone.
+static int settle_addr_places(struct rr_config_reader *r) {
+	struct rr_config *cfg = r->cfg;
+
+	cfg->n_addr_places = cfg->max_addrs;
+	if (cfg->max_addrs == 0)
+		cfg->n_addr_places = (cfg->n_addrs + ADDRS_TO_SPARE + 15) / 16 * 16;
+	if (cfg->n_addr_places > RR_MAX_ADDRS)
+		cfg->n_addr_places = RR_MAX_ADDRS;
+	if (cfg->n_addr_places < cfg->n_addrs)
+		return rr_config_fail_at(r, "media.max_addresses",
+			"is %u, expected at least as many as the pools name, %u", cfg->max_addrs,
+			cfg->n_addrs);
+	return 0;
+}
+
 static int settle_setup_ttl(struct rr_config_reader *r) {
 	if (r->cfg->setup_ttl_s == 0)
 		r->cfg->setup_ttl_s = r->cfg->media_ttl_s;
@@ -270,6 +287,7 @@ int rr_config_check(struct rr_config_reader *r) {
 		check_realms,
 		check_bridge,
 		settle_media_range,
+		settle_addr_places,
 		settle_setup_ttl,
 		settle_overload,
 	};

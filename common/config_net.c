@@ -195,6 +195,7 @@ static int add_pool_addr(struct rr_config_reader *r, const config_setting_t *s,
 	if (rc < 0)
 		return rc;
 	memcpy(addr->addr, ep->addr, sizeof(addr->addr));
+	addr->realm_key = rr_realm_key(cfg->realm[cfg->n_realms].name);
 	addr->family = ep->family;
 	addr->realm = (uint8_t)cfg->n_realms;
 	addr->port = (uint8_t)cfg->realm[cfg->n_realms].port;
@@ -241,6 +242,32 @@ static int read_pool(struct rr_config_reader *r, const struct rr_option *opt,
 		rc = text == NULL ? -EINVAL : add_range(r, elem, net, text);
 	}
 	return rc;
+}
+
+static bool is_next_hop(const struct rr_net_config *net, const struct rr_endpoint *ep) {
+	if (rr_endpoint_same_host(&net->gateway, ep))
+		return true;
+	for (uint32_t i = 0; i < net->n_neighbours; i++)
+		if (rr_endpoint_same_host(&net->neighbours[i].addr, ep))
+			return true;
+	return false;
+}
+
+const char *rr_realm_refuses(
+	const struct rr_config *cfg, uint32_t realm, const struct rr_endpoint *ep) {
+	enum rr_family family = (enum rr_family)ep->family;
+	const struct rr_net_config *net = rr_realm_net(&cfg->realm[realm], family);
+
+	if (net->n_pool == 0)
+		return "is of a family that the realm does not speak";
+	if (!is_inside(net, ep))
+		return "is outside the realm's prefix";
+	if (is_reserved(net, ep))
+		return "is no host address of the realm's prefix";
+	for (uint32_t i = 0; i < cfg->n_realms; i++)
+		if (is_next_hop(rr_realm_net(&cfg->realm[i], family), ep))
+			return "is a gateway or neighbour";
+	return NULL;
 }
 
 // Last index of the run of consecutive addresses that begins at `first`.

@@ -10,6 +10,11 @@
 // `worker` the worker that owns the block or flow, `control` is rtprelayd. Everybody else reads.
 // The flow tables belong to the workers alone: control asks over the request ring.
 //
+// Addresses. The region is laid out for `n_addrs` local addresses. An entry of the directory whose
+// family is RR_FAMILY_NONE is free: its flows have no memory yet, the file has a hole there, and
+// nobody looks at them. The dataplane fills an entry, its family last, when an address is added,
+// and frees it when no flow of it is left (shm_addrs.h).
+//
 // Flows. A flow is what arrives at one local address and port: one leg's RTP (even port) or RTCP
 // (odd port). Its slot number is arithmetic, address index times ports per address plus the port's
 // place in the media range; nothing is looked up. Line 0 of a flow holds what a packet is matched
@@ -58,17 +63,17 @@ enum rr_dp_state {
 	RR_DP_STOPPED = 3, // left on purpose; calls are kept
 };
 
-// One local media address. Slots are keyed by address: a restarted dataplane adopts the region
-// only when its own directory is the same.
+// One local media address. Writer: dp. A restarted dataplane adopts the region only when its own
+// configuration may have every address that it finds here, and has room for those that are missing.
 struct rr_shm_addr {
 	uint8_t addr[16]; // network byte order, IPv4 in the first four bytes
-	uint8_t family; // enum rr_family
-	uint8_t realm; // index into the configuration's realms
-	uint8_t port; // index into the configuration's ports
-	uint8_t reserved;
-	uint32_t reserved2;
+	uint64_t realm_key; // rr_realm_key of the realm's name
+	uint8_t family; // enum rr_family, RR_FAMILY_NONE: the entry is free; written last
+	uint8_t realm; // index into the realms of the dataplane's configuration
+	uint8_t port; // index into its ports
+	uint8_t reserved[5];
 };
-RR_STATIC_ASSERT(sizeof(struct rr_shm_addr) == 24, "ABI");
+RR_STATIC_ASSERT(sizeof(struct rr_shm_addr) == 32, "ABI");
 
 struct rr_shm_header {
 	// written once by dp, before `magic`
@@ -81,7 +86,7 @@ struct rr_shm_header {
 			     // boot
 	uint32_t n_workers;
 	uint32_t n_ports; // Ethernet ports
-	uint32_t n_addrs;
+	uint32_t n_addrs; // that there is room for, in use or not
 	uint32_t media_port_min; // even
 	uint32_t n_media_ports; // per address, even
 	uint32_t n_flows; // n_addrs * n_media_ports

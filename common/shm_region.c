@@ -23,6 +23,7 @@
 #include "clock.h"
 #include "config.h"
 #include "crash_point.h"
+#include "shm_addrs.h"
 
 #define BOOT_ID_PATH "/proc/sys/kernel/random/boot_id"
 #define PAGE_SIZE_BYTES 4096
@@ -68,11 +69,16 @@ static int boot_id_read(uint8_t id[16]) {
 	return n == 16 ? 0 : -EPROTO;
 }
 
+// How many addresses a region of this configuration has room for.
+static uint32_t n_places(const struct rr_config *cfg) {
+	return cfg->n_addr_places > cfg->n_addrs ? cfg->n_addr_places : cfg->n_addrs;
+}
+
 uint64_t rr_region_size(const struct rr_config *cfg) {
 	uint64_t n_media_ports = cfg->media_port_max - cfg->media_port_min + 1;
 	struct layout l;
 
-	layout_compute(&l, cfg->n_addrs, cfg->n_workers, cfg->n_addrs * n_media_ports);
+	layout_compute(&l, n_places(cfg), cfg->n_workers, n_places(cfg) * n_media_ports);
 	return l.size;
 }
 
@@ -83,21 +89,21 @@ void rr_bucket_owners(uint8_t *bucket_owner, uint32_t n_workers) {
 
 // The part of the header that is written once, as this configuration wants it; region_id and size
 // stay zero.
-static int header_fill(struct rr_shm_header *h, const struct rr_config *cfg) {
+static int header_fill(struct rr_shm_header *h, const struct rr_config *cfg, uint32_t n_addrs) {
 	uint32_t n_media_ports = cfg->media_port_max - cfg->media_port_min + 1;
-	uint64_t n_flows = (uint64_t)cfg->n_addrs * n_media_ports;
+	uint64_t n_flows = (uint64_t)n_addrs * n_media_ports;
 	struct layout l;
 
 	if (n_flows == 0 || n_flows >= RR_SLOT_NONE || n_media_ports % 2 != 0)
 		return -EINVAL;
-	layout_compute(&l, cfg->n_addrs, cfg->n_workers, n_flows);
+	layout_compute(&l, n_addrs, cfg->n_workers, n_flows);
 	*h = (struct rr_shm_header){
 		.magic = RR_SHM_MAGIC,
 		.version = RR_SHM_VERSION,
 		.header_size = RR_SHM_HEADER_SIZE,
 		.n_workers = cfg->n_workers,
 		.n_ports = cfg->n_ports,
-		.n_addrs = cfg->n_addrs,
+		.n_addrs = n_addrs,
 		.media_port_min = cfg->media_port_min,
 		.n_media_ports = n_media_ports,
 		.n_flows = (uint32_t)n_flows,
@@ -142,7 +148,7 @@ static int region_bind(struct rr_region *r, void *base, const struct stat *st) {
 		.n_media_ports = h.n_media_ports,
 		.n_flows = h.n_flows,
 		.region_id = h.region_id,
-		.addrs = (const void *)(bytes + l.addrs),
+		.addrs = (void *)(bytes + l.addrs),
 		.workers = (void *)(bytes + l.workers),
 		.flows = (void *)(bytes + l.flows),
 		.cold = (void *)(bytes + l.cold),
@@ -164,7 +170,8 @@ static int header_check(const struct rr_shm_header *h) {
 	return memcmp(boot_id, h->boot_id, sizeof(boot_id)) == 0 ? 0 : -ESTALE;
 }
 
-static int region_map(struct rr_region *r, int fd, int prot, int flags) {
+// Without a reservation: a hugetlbfs would set pages aside for the holes too.
+static int region_map(struct rr_region *r, int fd, int prot) {
 	struct stat st;
 	void *base;
 	int ret;
@@ -173,7 +180,7 @@ static int region_map(struct rr_region *r, int fd, int prot, int flags) {
 		return -errno;
 	if (st.st_size < RR_SHM_HEADER_SIZE)
 		return -EPROTO;
-	base = mmap(NULL, (size_t)st.st_size, prot, MAP_SHARED | flags, fd, 0);
+	base = mmap(NULL, (size_t)st.st_size, prot, MAP_SHARED | MAP_NORESERVE, fd, 0);
 	if (base == MAP_FAILED)
 		return -errno;
 	ret = header_check(base);
@@ -190,7 +197,7 @@ int rr_region_attach(struct rr_region *r, const char *path, bool read_only) {
 
 	if (fd < 0)
 		return -errno;
-	ret = region_map(r, fd, read_only ? PROT_READ : PROT_READ | PROT_WRITE, 0);
+	ret = region_map(r, fd, read_only ? PROT_READ : PROT_READ | PROT_WRITE);
 	close(fd);
 	return ret;
 }
@@ -310,23 +317,22 @@ static int share_with_group(const struct rr_config *cfg, int region_fd) {
 }
 
 // Does the region that lies there serve this configuration? Every field that a creator writes once
-// is compared, the address directory included.
+// is compared, and the address directory.
 static bool region_fits(const struct rr_region *r, const struct rr_config *cfg) {
 	size_t written_once = offsetof(struct rr_shm_header, dp_generation);
 	struct rr_shm_header want;
 
-	if (header_fill(&want, cfg) < 0)
+	if (r->n_addrs < n_places(cfg) || header_fill(&want, cfg, r->n_addrs) < 0)
 		return false;
 	want.size = r->size;
 	want.region_id = r->region_id;
-	return memcmp(&want, r->header, written_once) == 0 &&
-	       memcmp(cfg->addr, r->addrs, r->n_addrs * sizeof(cfg->addr[0])) == 0;
+	return memcmp(&want, r->header, written_once) == 0 && rr_region_addrs_fit(r, cfg);
 }
 
 static bool flow_is_sane(const struct rr_region *r, const struct rr_flow *f) {
 	return f->uid != 0 && f->owner < r->n_workers &&
-	       (f->peer == RR_SLOT_NONE || f->peer < r->n_flows) &&
-	       (!(f->flags & RR_FLOW_HAS_OUT) || f->out_addr < r->n_addrs);
+	       (f->peer == RR_SLOT_NONE || rr_region_has_slot(r, f->peer)) &&
+	       (!(f->flags & RR_FLOW_HAS_OUT) || rr_region_has_addr(r, f->out_addr));
 }
 
 // A flow that was being written when its dataplane died relays nothing until control sets it again;
@@ -364,18 +370,34 @@ static void counters_adopt(struct rr_shm_worker *w) {
 		}
 }
 
-static void region_adopt(struct rr_region *r) {
-	for (uint32_t slot = 0; slot < r->n_flows; slot++) {
-		if (slot == r->n_flows / 2)
+// The second half begins with the address in the middle of those in use.
+static void flows_adopt(struct rr_region *r) {
+	uint32_t n_left = rr_region_n_addrs_used(r) / 2;
+
+	for (uint32_t addr = 0; addr < r->n_addrs; addr++) {
+		if (!rr_region_has_addr(r, addr))
+			continue;
+		if (n_left-- == 0)
 			rr_crash_point(RR_CRASH_adopt_half);
-		flow_adopt(r, slot);
+		for (uint32_t i = 0; i < r->n_media_ports; i++)
+			flow_adopt(r, addr * r->n_media_ports + i);
 	}
-	for (uint32_t w = 0; w <= r->n_workers; w++)
-		counters_adopt(&r->workers[w]);
 }
 
-// Allocate every page now: a full file system is an error at start and no SIGBUS later.
-static int file_allocate(int fd, uint64_t *size) {
+static int region_adopt(struct rr_region *r, const struct rr_config *cfg) {
+	int ret = rr_region_addrs_adopt(r, cfg);
+
+	if (ret < 0)
+		return ret;
+	flows_adopt(r);
+	for (uint32_t w = 0; w <= r->n_workers; w++)
+		counters_adopt(&r->workers[w]);
+	return 0;
+}
+
+// Allocate the pages before the flows now, as those of an address are when it is added: a full file
+// system is an error and no SIGBUS later.
+static int file_allocate(int fd, uint64_t flows_offset, uint64_t *size) {
 	struct statfs fs;
 
 	if (fstatfs(fd, &fs) < 0)
@@ -384,58 +406,51 @@ static int file_allocate(int fd, uint64_t *size) {
 		*size = align_up(*size, (uint64_t)fs.f_bsize);
 	if (ftruncate(fd, (off_t)*size) < 0)
 		return -errno;
-	return fallocate(fd, 0, 0, (off_t)*size) < 0 ? -errno : 0;
+	return fallocate(fd, 0, 0, (off_t)flows_offset) < 0 ? -errno : 0;
 }
 
-// Fill the zeroed file at base. `magic` comes last: without it nobody takes the file for a region.
-static int region_publish(void *base, const struct rr_config *cfg, uint64_t size) {
+// Fill the zeroed file at base with `want`, and bind it. `magic` comes last: without it nobody
+// takes the file for a region.
+static int region_publish(struct rr_region *r, const struct rr_config *cfg,
+	const struct rr_shm_header *want, void *base, const struct stat *st) {
 	struct rr_shm_header *h = base;
-	struct rr_shm_header fresh;
-	struct rr_flow *flows;
-	int ret = header_fill(&fresh, cfg);
+	int ret;
 
-	if (ret < 0)
-		return ret;
-	if (getrandom(&fresh.region_id, sizeof(fresh.region_id), 0) != sizeof(fresh.region_id))
+	*h = *want;
+	h->magic = 0;
+	h->size = (uint64_t)st->st_size;
+	if (getrandom(&h->region_id, sizeof(h->region_id), 0) != sizeof(h->region_id))
 		return -EIO;
-	fresh.magic = 0;
-	fresh.size = size;
-	*h = fresh;
-	memcpy((uint8_t *)base + fresh.addrs_offset, cfg->addr,
-		cfg->n_addrs * sizeof(cfg->addr[0]));
-	flows = (void *)((uint8_t *)base + fresh.flows_offset);
-	for (uint32_t slot = 0; slot < fresh.n_flows; slot++) {
-		flows[slot].peer = RR_SLOT_NONE;
-		flows[slot].nexthop = RR_NEXTHOP_NONE;
-	}
-	rr_store_release(&h->magic, RR_SHM_MAGIC); // pairs with the acquire in header_check
-	return 0;
+	ret = region_bind(r, base, st);
+	for (uint32_t i = 0; ret == 0 && i < cfg->n_addrs; i++)
+		ret = rr_region_addr_add(r, i, &cfg->addr[i]);
+	if (ret == 0)
+		rr_store_release(&h->magic, RR_SHM_MAGIC); // pairs with the acquire in header_check
+	return ret;
 }
 
 // Fill a new file and bind it.
 static int file_fill(struct rr_region *r, const struct rr_config *cfg, int fd) {
 	struct rr_shm_header want;
 	struct stat st;
-	struct layout l;
+	uint64_t size = rr_region_size(cfg);
 	void *base;
-	int ret = header_fill(&want, cfg);
+	int ret = header_fill(&want, cfg, n_places(cfg));
 
+	if (ret == 0)
+		ret = file_allocate(fd, want.flows_offset, &size);
 	if (ret < 0)
 		return ret;
-	layout_compute(&l, want.n_addrs, want.n_workers, want.n_flows);
-	ret = file_allocate(fd, &l.size);
-	if (ret < 0)
-		return ret;
-	base = mmap(NULL, l.size, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_POPULATE, fd, 0);
+	if (fstat(fd, &st) < 0)
+		return -errno;
+	base = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_NORESERVE, fd, 0);
 	if (base == MAP_FAILED)
 		return -errno;
-	ret = region_publish(base, cfg, l.size);
-	if (ret == 0 && fstat(fd, &st) < 0)
-		ret = -errno;
-	if (ret == 0)
-		ret = region_bind(r, base, &st);
-	if (ret < 0)
-		munmap(base, l.size);
+	ret = region_publish(r, cfg, &want, base, &st);
+	if (ret < 0) {
+		munmap(base, size);
+		*r = (struct rr_region){0};
+	}
 	return ret;
 }
 
@@ -469,7 +484,7 @@ static int region_take(struct rr_region *r, const struct rr_config *cfg, const c
 
 	if (fd < 0)
 		return -errno;
-	ret = region_map(r, fd, PROT_READ | PROT_WRITE, MAP_POPULATE);
+	ret = region_map(r, fd, PROT_READ | PROT_WRITE);
 	if (ret == 0) {
 		ret = region_fits(r, cfg) ? share_with_group(cfg, fd) : -ESTALE;
 		if (ret < 0)
@@ -506,10 +521,13 @@ int rr_region_create(
 	*adopted = !is_replaceable(ret);
 	if (!*adopted)
 		ret = region_replace(r, cfg, path);
-	else if (ret == 0)
-		region_adopt(r);
 	if (ret < 0)
 		return ret;
+	ret = *adopted ? region_adopt(r, cfg) : 0;
+	if (ret < 0) {
+		rr_region_detach(r);
+		return ret;
+	}
 	rr_add_relaxed(&r->header->dp_generation, UINT64_C(1));
 	rr_store_relaxed(&r->header->dp_start_ns, rr_now_ns());
 	rr_store_relaxed(&r->header->dp_heartbeat_ns, rr_now_ns());
@@ -542,7 +560,7 @@ static bool flow_read_once(
 
 int rr_flow_read(
 	const struct rr_region *r, uint32_t slot, struct rr_flow *flow, struct rr_flow_cold *cold) {
-	if (slot >= r->n_flows)
+	if (!rr_region_has_slot(r, slot))
 		return -EINVAL;
 	for (uint32_t i = 0; i < READ_TRIES; i++)
 		if (flow_read_once(r, slot, flow, cold))

@@ -5,6 +5,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "atomic.h"
 #include "compiler.h"
 #include "shm_layout.h"
 
@@ -25,7 +26,7 @@ struct rr_region {
 	uint32_t n_media_ports;
 	uint32_t n_flows;
 	uint64_t region_id;
-	const struct rr_shm_addr *addrs;
+	struct rr_shm_addr *addrs;
 	struct rr_shm_worker *workers; // n_workers + 1
 	struct rr_flow *flows;
 	struct rr_flow_cold *cold;
@@ -41,7 +42,8 @@ enum rr_lock {
 // Path of the region for a configuration: on cfg->hugepage_dir when set, else on cfg->run_dir.
 void rr_region_path(const struct rr_config *cfg, char *buf, size_t size);
 
-// Bytes of the region that a configuration needs, before rounding to pages of a hugetlbfs.
+// Bytes of the region that a configuration lays out, before rounding to pages of a hugetlbfs; the
+// flows of addresses that may be added later are counted, and have no memory yet.
 uint64_t rr_region_size(const struct rr_config *cfg);
 
 // Worker of each of the RR_N_BUCKETS buckets.
@@ -56,10 +58,10 @@ int rr_region_lock(const char *run_dir, enum rr_lock role, int *holder);
 int rr_region_lock_holder(const char *run_dir, enum rr_lock role);
 
 // Dataplane: adopt the region at `path` when its layout, boot and address directory fit the
-// configuration (*adopted = true), else put a fresh, populated one in its place (by rename, so that
-// those who mapped the old one keep it). Raises dp_generation. Returns 0 or a negative errno; one
-// that cannot be looked at, for want of memory or of permission, stays, and *adopted is true then
-// too.
+// configuration (*adopted = true), and add the addresses that are new in the file; else put a
+// fresh, populated one in its place (by rename, so that those who mapped the old one keep it).
+// Raises dp_generation. Returns 0 or a negative errno; one that cannot be looked at, for want of
+// memory or of permission, stays, and *adopted is true then too.
 int rr_region_create(
 	struct rr_region *r, const struct rr_config *cfg, const char *path, bool *adopted);
 
@@ -76,6 +78,12 @@ bool rr_region_replaced(const struct rr_region *r, const char *path);
 
 void rr_region_detach(struct rr_region *r);
 
+// True when the directory's entry is in use: only then do its flows have memory to be looked at.
+static inline bool rr_region_has_addr(const struct rr_region *r, uint32_t addr) {
+	// pairs with the release in rr_region_addr_add
+	return addr < r->n_addrs && rr_load_acquire(&r->addrs[addr].family) != RR_FAMILY_NONE;
+}
+
 // Slot of a local address index and port (host order), or RR_SLOT_NONE when out of range.
 static inline uint32_t rr_region_slot(const struct rr_region *r, uint32_t addr, uint32_t port) {
 	uint32_t offset = port - r->media_port_min;
@@ -83,6 +91,11 @@ static inline uint32_t rr_region_slot(const struct rr_region *r, uint32_t addr, 
 	if (addr >= r->n_addrs || offset >= r->n_media_ports)
 		return RR_SLOT_NONE;
 	return addr * r->n_media_ports + offset;
+}
+
+// True for the slot of an address in use.
+static inline bool rr_region_has_slot(const struct rr_region *r, uint32_t slot) {
+	return rr_region_has_addr(r, slot / r->n_media_ports);
 }
 
 static inline uint32_t rr_slot_addr(const struct rr_region *r, uint32_t slot) {

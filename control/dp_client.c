@@ -290,7 +290,7 @@ int dp_client_delete_stray(struct dp_client *dp, uint32_t slot) {
 	const struct rr_flow *f;
 	uint32_t owner;
 
-	if (slot >= dp->at.shm.n_flows)
+	if (!rr_region_has_slot(&dp->at.shm, slot))
 		return -ERANGE;
 	f = &dp->at.shm.flows[slot];
 	req.uid = rr_load_relaxed(&f->uid);

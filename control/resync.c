@@ -82,7 +82,7 @@ static bool is_stray(struct control *ctl, const struct rr_region *r, uint32_t sl
 	const struct session *s;
 	struct dp_local local;
 
-	if (!(rr_load_relaxed(&f->flags) & RR_FLOW_INSTALLED))
+	if (!rr_region_has_slot(r, slot) || !(rr_load_relaxed(&f->flags) & RR_FLOW_INSTALLED))
 		return false;
 	if (dp_client_local(ctl->dp, slot, &local) < 0)
 		return true;

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: BSD-2-Clause
-// Open addressing with linear probing over at most a quarter of the slots; nothing is ever removed.
+// Open addressing with linear probing over at most a quarter of the slots. A slot that is emptied
+// stays on the way of those behind it until nothing follows.
 #include "addr_table.h"
 
 #include <errno.h>
@@ -14,20 +15,33 @@
 
 RR_STATIC_ASSERT(ADDR_TABLE_SLOTS >= 4 * RR_MAX_ADDRS, "short probes");
 
-static int table_insert(struct addr_table *t, uint32_t index) {
-	const struct local_addr *l = &t->local[index];
-	uint32_t key = addr_table_key(l->port, l->vlan, l->family);
-	uint32_t at = addr_table_hash(l->addr, key);
+static struct addr_table_slot *slot_next(struct addr_table *t, const struct addr_table_slot *s) {
+	return &t->slots[(uint32_t)(s - t->slots + 1) & (ADDR_TABLE_SLOTS - 1)];
+}
 
-	while (t->slots[at].index != ADDR_NONE) {
-		if (addr_table_slot_is(&t->slots[at], l->addr, key))
-			return -EEXIST;
-		at = (at + 1) & (ADDR_TABLE_SLOTS - 1);
+// Behind which nothing follows. Twice round: a run may go over the end.
+static void slots_tidy(struct addr_table *t) {
+	for (uint32_t i = 2 * ADDR_TABLE_SLOTS; i-- > 0;) {
+		struct addr_table_slot *s = &t->slots[i & (ADDR_TABLE_SLOTS - 1)];
+
+		if (s->index == ADDR_REMOVED && slot_next(t, s)->index == ADDR_NONE)
+			rr_store_relaxed(&s->index, ADDR_NONE);
 	}
-	memcpy(t->slots[at].addr, l->addr, 16);
-	t->slots[at].key = key;
-	t->slots[at].index = index;
-	return 0;
+}
+
+static struct addr_table_slot *slot_first(struct addr_table *t, const struct local_addr *l) {
+	return &t->slots[addr_table_hash(l->addr, addr_table_key(l->port, l->vlan, l->family))];
+}
+
+static void slot_fill(struct addr_table *t, uint32_t index) {
+	const struct local_addr *l = &t->local[index];
+	struct addr_table_slot *s = slot_first(t, l);
+
+	while (s->index != ADDR_NONE && s->index != ADDR_REMOVED)
+		s = slot_next(t, s);
+	memcpy(s->addr, l->addr, sizeof(s->addr));
+	s->key = addr_table_key(l->port, l->vlan, l->family);
+	rr_store_release(&s->index, index); // pairs with the acquire in addr_table_find
 }
 
 // The Ethernet header that frames from this address carry, all but the destination.
@@ -68,23 +82,72 @@ static int local_fill(struct local_addr *l, const struct rr_shm_addr *a,
 	return 0;
 }
 
-int addr_table_build(
-	struct addr_table *t, const struct rr_config *cfg, const struct port_set *ports) {
+int addr_table_init(struct addr_table *t, const struct addr_source *from, uint32_t n_addrs) {
 	memset(t, 0, sizeof(*t));
 	for (uint32_t i = 0; i < ADDR_TABLE_SLOTS; i++)
 		t->slots[i].index = ADDR_NONE;
-	if (cfg->n_addrs > RR_MAX_ADDRS || cfg->n_realms > RR_MAX_REALMS || ports->n > RR_MAX_PORTS)
+	if (n_addrs > RR_MAX_ADDRS || from->cfg->n_realms > RR_MAX_REALMS ||
+		from->ports->n > RR_MAX_PORTS)
 		return -EINVAL;
-	for (uint32_t i = 0; i < cfg->n_addrs; i++) {
-		struct local_addr *l = &t->local[i];
-		int ret = local_fill(l, &cfg->addr[i], cfg, ports);
+	for (uint32_t i = 0; i < from->cfg->n_realms; i++) {
+		const struct rr_realm_config *realm = &from->cfg->realm[i];
 
-		if (ret == 0)
-			ret = table_insert(t, i);
-		if (ret < 0)
-			return ret;
-		t->vlan_known[l->port][l->vlan >> 3] |= (uint8_t)(1U << (l->vlan & 7));
+		if (realm->port >= from->ports->n || realm->vlan > 4095)
+			return -EINVAL;
+		t->vlan_known[realm->port][realm->vlan >> 3] |= (uint8_t)(1U << (realm->vlan & 7));
 	}
-	t->n_addrs = cfg->n_addrs;
+	t->n_addrs = n_addrs;
 	return 0;
+}
+
+int addr_table_add(struct addr_table *t, const struct addr_source *from, uint32_t index,
+	const struct rr_shm_addr *addr) {
+	struct local_addr l;
+	int ret = local_fill(&l, addr, from->cfg, from->ports);
+
+	if (index >= t->n_addrs)
+		return -EINVAL;
+	if (ret < 0)
+		return ret;
+	if (addr_table_has(t, index) ||
+		addr_table_find(t, l.port, l.vlan, (enum rr_family)l.family, l.addr) != ADDR_NONE)
+		return -EEXIST;
+	l.family = RR_FAMILY_NONE;
+	t->local[index] = l;
+	// pairs with the acquire in addr_table_has
+	rr_store_release(&t->local[index].family, addr->family);
+	slots_tidy(t);
+	slot_fill(t, index);
+	return 0;
+}
+
+void addr_table_remove(struct addr_table *t, uint32_t index) {
+	struct local_addr *l = &t->local[index];
+	struct addr_table_slot *s;
+
+	if (!addr_table_has(t, index))
+		return;
+	for (s = slot_first(t, l); s->index != index;)
+		s = slot_next(t, s);
+	rr_store_relaxed(&s->index, ADDR_REMOVED);
+	rr_store_relaxed(&l->family, (uint8_t)RR_FAMILY_NONE);
+	rr_store_relaxed(&l->mtu, 0U);
+}
+
+int addr_table_build(
+	struct addr_table *t, const struct rr_config *cfg, const struct port_set *ports) {
+	const struct addr_source from = {.cfg = cfg, .ports = ports};
+	int ret = addr_table_init(t, &from, cfg->n_addrs);
+
+	for (uint32_t i = 0; ret == 0 && i < cfg->n_addrs; i++)
+		ret = addr_table_add(t, &from, i, &cfg->addr[i]);
+	return ret;
+}
+
+const struct local_addr *addr_table_of_realm(
+	const struct addr_table *t, uint32_t realm, enum rr_family family) {
+	for (uint32_t i = 0; i < t->n_addrs; i++)
+		if (t->local[i].family == family && t->local[i].realm == realm)
+			return &t->local[i];
+	return NULL;
 }

@@ -34,7 +34,7 @@ static bool owned_elsewhere(const struct flow_table *t, uint32_t slot) {
 
 // The flow's own slot, for SET and DEL alike.
 static enum rr_reply_status check_slot(const struct flow_table *t, const struct rr_request *q) {
-	if (q->slot >= t->n_flows)
+	if (!flow_has_local(t, q->slot))
 		return RR_REPLY_BAD_SLOT;
 	if (q->worker != t->self || owned_elsewhere(t, q->slot))
 		return RR_REPLY_BAD_WORKER;
@@ -52,7 +52,7 @@ static enum rr_reply_status check_set(const struct flow_table *t, const struct r
 		return RR_REPLY_BAD_FLAGS;
 	// Both are RTP or both are RTCP: the number of media ports per address is even.
 	if (q->peer != RR_SLOT_NONE &&
-		(q->peer >= t->n_flows || q->peer == q->slot || ((q->peer ^ q->slot) & 1) ||
+		(!flow_has_local(t, q->peer) || q->peer == q->slot || ((q->peer ^ q->slot) & 1) ||
 			owned_elsewhere(t, q->peer)))
 		return RR_REPLY_BAD_PEER;
 	if ((q->flags & RR_SET_SIGNALLED) && !rr_endpoint_is_valid(&q->signalled))

@@ -128,13 +128,15 @@ static bool peer_is_torn(const struct flow_table *t, uint32_t slot) {
 	const uint16_t torn = RR_FLOW_INSTALLED | RR_FLOW_TORN;
 	uint32_t peer = rr_load_relaxed(&t->flows[slot].peer);
 
-	return peer < t->n_flows && (flow_flags(&t->flows[peer]) & torn) == torn;
+	return flow_has_local(t, peer) && (flow_flags(&t->flows[peer]) & torn) == torn;
 }
 
 void flow_table_adopt(const struct flow_table *t) {
 	struct flow_table owners = *t;
 
 	for (uint32_t slot = 0; slot < t->n_flows; slot++) {
+		if (!flow_has_local(t, slot))
+			continue;
 		if ((flow_flags(&t->flows[slot]) & (RR_FLOW_INSTALLED | RR_FLOW_TORN)) !=
 			RR_FLOW_INSTALLED)
 			continue;

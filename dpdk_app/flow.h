@@ -34,6 +34,11 @@ static inline const struct local_addr *flow_local(const struct flow_table *t, ui
 	return &t->addrs->local[slot / t->n_media_ports];
 }
 
+// True when the slot is one of an address that is ours.
+static inline bool flow_has_local(const struct flow_table *t, uint32_t slot) {
+	return slot < t->n_flows && addr_table_has(t->addrs, slot / t->n_media_ports);
+}
+
 static inline uint16_t flow_local_port(const struct flow_table *t, uint32_t slot) {
 	return (uint16_t)(t->media_port_min + slot % t->n_media_ports);
 }

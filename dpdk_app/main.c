@@ -15,6 +15,7 @@
 #include <rte_launch.h>
 #include <rte_random.h>
 
+#include "addr_command.h"
 #include "addr_table.h"
 #include "atomic.h"
 #include "clock.h"
@@ -26,6 +27,7 @@
 #include "neighbour.h"
 #include "port.h"
 #include "punt.h"
+#include "shm_addrs.h"
 #include "shm_region.h"
 #include "upkeep.h"
 #include "worker.h"
@@ -58,6 +60,7 @@ struct dataplane {
 	struct punt punt;
 	struct worker *workers;
 	struct upkeep upkeep;
+	struct addr_command addr_command;
 	uint32_t stop; // writer: main; readers: workers
 };
 
@@ -194,7 +197,7 @@ static uint64_t (*main_counters(void))[RR_N_COUNTERS] {
 }
 
 static int neighbours_init(void) {
-	int ret = neighbour_init(&dp.neighbours, &dp.cfg, dp.cfg.n_workers,
+	int ret = neighbour_init(&dp.neighbours, &dp.cfg, &dp.addrs, dp.cfg.n_workers,
 		&main_counters()[0][RR_C_neighbour_full]);
 
 	if (ret < 0)
@@ -206,8 +209,21 @@ static void neighbours_fini(void) {
 	neighbour_fini(&dp.neighbours);
 }
 
+static int addrs_init(void) {
+	const struct addr_source from = {.cfg = &dp.cfg, .ports = &dp.ports};
+	int ret = addr_table_init(&dp.addrs, &from, dp.region.n_addrs);
+
+	for (uint32_t i = 0; ret == 0 && i < dp.region.n_addrs; i++) {
+		struct rr_shm_addr addr = dp.region.addrs[i];
+
+		if (addr.family != RR_FAMILY_NONE)
+			ret = addr_table_add(&dp.addrs, &from, i, &addr);
+	}
+	return ret;
+}
+
 static int tables_init(void) {
-	int ret = addr_table_build(&dp.addrs, &dp.cfg, &dp.ports);
+	int ret = addrs_init();
 
 	if (ret < 0) {
 		rr_err("main", "cannot make the table of local addresses: %s", strerror(-ret));
@@ -233,10 +249,13 @@ static void next_hops_adopt(void) {
 
 	for (uint32_t slot = 0; slot < dp.region.n_flows; slot++) {
 		const struct rr_flow *f = &dp.region.flows[slot];
-		uint16_t out_addr = rr_load_relaxed(&f->out_addr);
+		uint16_t out_addr;
 
-		if ((f->flags & sends) == sends && out_addr < dp.cfg.n_addrs)
-			neighbour_want(&dp.neighbours, dp.cfg.addr[out_addr].realm,
+		if (!addr_table_has(&dp.addrs, slot / dp.region.n_media_ports))
+			continue;
+		out_addr = rr_load_relaxed(&f->out_addr);
+		if ((f->flags & sends) == sends && addr_table_has(&dp.addrs, out_addr))
+			neighbour_want(&dp.neighbours, dp.addrs.local[out_addr].realm,
 				(enum rr_family)f->out_family, f->out, now_ns);
 	}
 }
@@ -333,6 +352,31 @@ static void upkeep_fini(void) {
 	kernel_hops_close(&dp.upkeep.kernel);
 }
 
+static void announce(void *ctx, uint32_t index) {
+	upkeep_announce(ctx, index);
+}
+
+static int addr_command_init(void) {
+	int n_broken;
+
+	dp.addr_command = (struct addr_command){
+		.from = {.cfg = &dp.cfg, .ports = &dp.ports},
+		.region = &dp.region,
+		.table = &dp.addrs,
+		.neighbours = &dp.neighbours,
+		.announce = announce,
+		.announce_ctx = &dp.upkeep,
+		.counters = main_counters()[0],
+		.dp_generation = dp.region.header->dp_generation,
+		.self = (uint8_t)dp.cfg.n_workers,
+	};
+	n_broken = addr_command_open(&dp.addr_command);
+	rr_add_relaxed(&main_counters()[0][RR_C_ring_broken], (uint64_t)n_broken);
+	if (n_broken)
+		rr_warn("main", "ring indexes were impossible and are reset n=%d", n_broken);
+	return 0;
+}
+
 static void threads_fini(void) {
 	rr_store_relaxed(&dp.stop, 1U);
 	rte_eal_mp_wait_lcore();
@@ -356,7 +400,7 @@ static int state_init(void) {
 	// pairs with the acquire of those who look at the state
 	rr_store_release(&dp.region.header->dp_state, (uint32_t)RR_DP_RUNNING);
 	rr_info("main", "running pid=%d workers=%u ports=%u addresses=%u", (int)getpid(),
-		dp.cfg.n_workers, dp.cfg.n_ports, dp.cfg.n_addrs);
+		dp.cfg.n_workers, dp.cfg.n_ports, rr_region_n_addrs_used(&dp.region));
 	return 0;
 }
 
@@ -378,6 +422,7 @@ static const struct {
 	{"workers", workers_init, workers_free},
 	{"threads", threads_init, threads_fini},
 	{"upkeep", upkeep_init, upkeep_fini},
+	{"addresses", addr_command_init, NULL},
 	{"state", state_init, NULL},
 };
 
@@ -391,6 +436,7 @@ static void run(void) {
 
 		n = punt_poll(&dp.punt, now_ns);
 		upkeep_turn(&dp.upkeep, now_ns);
+		n += addr_command_poll(&dp.addr_command);
 	} while (!stop_wanted(n == 0 ? MAIN_NAP_NS : 0));
 }
 

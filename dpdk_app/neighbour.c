@@ -430,25 +430,34 @@ static void entry_step(struct neighbour_table *t, uint32_t pos, uint64_t now_ns,
 }
 
 // Nobody is asked for an address of ours: what is sent there does not leave.
-static bool is_own(const struct rr_config *cfg, const struct neighbour_key *key) {
-	const struct rr_realm_config *realm = &cfg->realm[key->realm];
+static bool is_own(const struct neighbour_table *t, const struct neighbour_key *key) {
+	const struct rr_realm_config *realm = &t->cfg->realm[key->realm];
 
-	for (uint32_t i = 0; i < cfg->n_addrs; i++) {
-		const struct rr_shm_addr *a = &cfg->addr[i];
+	return addr_table_find(t->addrs, (uint8_t)realm->port, realm->vlan,
+		       (enum rr_family)key->family, key->addr) != ADDR_NONE;
+}
 
-		if (a->port == realm->port && cfg->realm[a->realm].vlan == realm->vlan &&
-			a->family == key->family &&
-			memcmp(a->addr, key->addr, sizeof(key->addr)) == 0)
-			return true;
+void neighbour_forget(struct neighbour_table *t, const struct local_addr *local) {
+	struct neighbour_key key = {.family = local->family};
+
+	memcpy(key.addr, local->addr, sizeof(key.addr));
+	for (uint32_t r = 0; r < t->cfg->n_realms; r++) {
+		int32_t pos;
+
+		key.realm = (uint8_t)r;
+		if (t->cfg->realm[r].port != local->port || t->cfg->realm[r].vlan != local->vlan)
+			continue;
+		pos = rte_hash_lookup(t->hash, &key);
+		if (pos >= 0)
+			entry_give_up(t, (uint32_t)pos);
 	}
-	return false;
 }
 
 void neighbour_want(struct neighbour_table *t, uint32_t realm, enum rr_family family,
 	const uint8_t addr[16], uint64_t now_ns) {
 	struct neighbour_key key;
 
-	if (neighbour_route(t->cfg, realm, family, addr, &key) && !is_own(t->cfg, &key))
+	if (neighbour_route(t->cfg, realm, family, addr, &key) && !is_own(t, &key))
 		entry_add(t, &key, NEIGHBOUR_RESOLVING, now_ns);
 }
 
@@ -456,7 +465,7 @@ static void wish_grant(struct neighbour_table *t, const struct neighbour_key *ke
 	neighbour_probe_fn probe, void *ctx) {
 	int32_t pos;
 
-	if (is_own(t->cfg, key))
+	if (is_own(t, key))
 		return;
 	pos = entry_add(t, key, NEIGHBOUR_RESOLVING, now_ns);
 	if (pos >= 0)
@@ -566,11 +575,12 @@ static int hash_create(struct neighbour_table *t) {
 	return 0;
 }
 
-int neighbour_init(struct neighbour_table *t, const struct rr_config *cfg, uint32_t n_workers,
-	uint64_t *n_full) {
+int neighbour_init(struct neighbour_table *t, const struct rr_config *cfg,
+	const struct addr_table *addrs, uint32_t n_workers, uint64_t *n_full) {
 	int ret;
 
-	*t = (struct neighbour_table){.cfg = cfg, .n_workers = n_workers, .n_full = n_full};
+	*t = (struct neighbour_table){
+		.cfg = cfg, .addrs = addrs, .n_workers = n_workers, .n_full = n_full};
 	ret = hash_create(t);
 	if (ret == 0)
 		ret = wishes_create(t);

@@ -17,6 +17,7 @@
 
 #include <rte_ether.h>
 
+#include "addr_table.h"
 #include "compiler.h"
 #include "config.h"
 
@@ -71,6 +72,7 @@ struct neighbour_entry {
 
 struct neighbour_table {
 	const struct rr_config *cfg;
+	const struct addr_table *addrs; // ours: nobody is asked for them
 	struct rte_hash *hash; // key -> position = index into slots and entries
 	struct neighbour_slot *slots;
 	struct neighbour_entry *entries;
@@ -101,8 +103,8 @@ typedef bool (*neighbour_probe_fn)(
 
 // Make the table with the configuration's static neighbours and gateways in it. n_full: where
 // refusals are counted. Returns 0 or a negative errno.
-int neighbour_init(struct neighbour_table *t, const struct rr_config *cfg, uint32_t n_workers,
-	uint64_t *n_full);
+int neighbour_init(struct neighbour_table *t, const struct rr_config *cfg,
+	const struct addr_table *addrs, uint32_t n_workers, uint64_t *n_full);
 void neighbour_fini(struct neighbour_table *t);
 
 struct neighbour_view neighbour_view_of(const struct neighbour_table *t, uint32_t worker);
@@ -142,6 +144,9 @@ void neighbour_hop_told(struct neighbour_table *t, const struct neighbour_key *h
 
 // Main: the kernel may know better by now of every destination on a shared port: ask again.
 void neighbour_ask_again(struct neighbour_table *t, uint64_t now_ns);
+
+// Main: an address of that link has become ours, whoever had it until now.
+void neighbour_forget(struct neighbour_table *t, const struct local_addr *local);
 
 // Main: take the workers' wishes and ask for what is new among them. As often as can be: the first
 // packets to a new next hop wait for it.

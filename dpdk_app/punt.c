@@ -166,14 +166,13 @@ void punt_announce(struct punt *punt, uint32_t index) {
 bool punt_probe(void *ctx, const struct neighbour_key *key, const struct rte_ether_addr *mac) {
 	struct punt *punt = ctx;
 	const struct rr_realm_config *realm = &punt->cfg->realm[key->realm];
-	const struct rr_net_config *net =
-		key->family == RR_FAMILY_IPV6 ? &realm->ipv6 : &realm->ipv4;
-	const struct local_addr *local = &punt->addrs->local[net->first_addr];
+	const struct local_addr *local =
+		addr_table_of_realm(punt->addrs, key->realm, (enum rr_family)key->family);
 	const struct rte_ether_addr *own = &punt->ports->port[realm->port].mac;
 	struct arp_message arp;
 	struct nd_message nd;
 
-	if (net->n_pool == 0 || !port_is_started(&punt->ports->port[realm->port]))
+	if (!local || !port_is_started(&punt->ports->port[realm->port]))
 		return false;
 	if (key->family == RR_FAMILY_IPV6) {
 		nd_solicit(&nd, local->addr, key->addr, own, mac != NULL);

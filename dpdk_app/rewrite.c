@@ -290,6 +290,8 @@ static __rte_noinline int packet_large(
 	enum rr_checksum_mode mode = checksum_mode(r, p, h->from);
 	int verdict;
 
+	if (h->from->family == RR_FAMILY_NONE) // no address any longer, and so without an MTU
+		return RR_C_drop_flow_no_remote;
 	if (p->payload_len > REWRITE_PAYLOAD_MAX)
 		return RR_C_drop_oversize;
 	if (!nexthop_mac(r, p->flow, h->from, &h->mac))

@@ -139,17 +139,18 @@ static void held_ports(struct upkeep *u, uint64_t now_ns) {
 // A few addresses at a time, so that a large pool does not flood the link.
 static void tour_go_on(
 	struct upkeep *u, uint32_t port, enum upkeep_tour_kind kind, uint64_t now_ns) {
+	const struct addr_table *addrs = u->punt->addrs;
 	struct upkeep_tour *t = &u->tour[port][kind];
 	uint32_t n = 0;
 
-	while (t->index < u->cfg->n_addrs && n < TOUR_PACE) {
-		if (u->cfg->addr[t->index].port == port) {
+	while (t->index < addrs->n_addrs && n < TOUR_PACE) {
+		if (addr_table_has(addrs, t->index) && addrs->local[t->index].port == port) {
 			tours[kind].say(u->punt, t->index);
 			n++;
 		}
 		t->index++;
 	}
-	if (t->index < u->cfg->n_addrs)
+	if (t->index < addrs->n_addrs)
 		return;
 	t->index = 0;
 	t->n_rounds_left--;
@@ -163,6 +164,29 @@ static void tours_go_on(struct upkeep *u, uint64_t now_ns) {
 				tour_go_on(u, p, (enum upkeep_tour_kind)k, now_ns);
 }
 
+void upkeep_announce(struct upkeep *u, uint32_t index) {
+	u->newcomer[index] = (struct upkeep_newcomer){.n_left = tours[UPKEEP_ANNOUNCE].n_rounds};
+}
+
+// One whose port is not up is announced with the others when it comes up.
+static void newcomers_go_on(struct upkeep *u, uint64_t now_ns) {
+	const struct addr_table *addrs = u->punt->addrs;
+
+	for (uint32_t i = 0; i < addrs->n_addrs; i++) {
+		struct upkeep_newcomer *n = &u->newcomer[i];
+
+		if (n->n_left == 0 || now_ns < n->next_ns)
+			continue;
+		n->n_left--;
+		n->next_ns = now_ns + tours[UPKEEP_ANNOUNCE].interval_ns;
+		if (!addr_table_has(addrs, i) ||
+			!port_is_started(&u->ports->port[addrs->local[i].port]))
+			continue;
+		for (uint32_t k = 0; k < UPKEEP_TOURS; k++)
+			tours[k].say(u->punt, i);
+	}
+}
+
 static const struct {
 	uint64_t interval_ns;
 	void (*run)(struct upkeep *, uint64_t now_ns);
@@ -171,6 +195,7 @@ static const struct {
 	{20 * RR_NS_PER_MS, held_ports},
 	{100 * RR_NS_PER_MS, links},
 	{10 * RR_NS_PER_MS, tours_go_on},
+	{10 * RR_NS_PER_MS, newcomers_go_on},
 	{20 * RR_NS_PER_MS, next_hops},
 	{250 * RR_NS_PER_MS, device_counters},
 };

@@ -34,6 +34,12 @@ enum upkeep_tour_kind {
 	UPKEEP_TOURS
 };
 
+// An address that was added while running, announced some times by itself.
+struct upkeep_newcomer {
+	uint32_t n_left;
+	uint64_t next_ns;
+};
+
 struct upkeep {
 	const struct rr_config *cfg;
 	struct rr_region *region;
@@ -49,11 +55,15 @@ struct upkeep {
 	uint64_t release_retry_ns; // not before, after a port refused to start
 	struct upkeep_device device[RR_MAX_PORTS];
 	struct upkeep_tour tour[RR_MAX_PORTS][UPKEEP_TOURS];
+	struct upkeep_newcomer newcomer[RR_MAX_ADDRS];
 };
 
 // Start the ports that are not held, and mark the others in the region's header. Returns 0 or a
 // negative errno.
 int upkeep_ports_start(struct upkeep *u);
+
+// Tell the link about an address that is new.
+void upkeep_announce(struct upkeep *u, uint32_t index);
 
 // Do what is due.
 void upkeep_turn(struct upkeep *u, uint64_t now_ns);

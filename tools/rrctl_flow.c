@@ -122,8 +122,8 @@ static void add_match(json_t *o, const struct rr_region *region, const struct vi
 	json_object_set_new(o, "version", json_integer(v->cold.version));
 	json_object_set_new(o, "remote", remote_json(f));
 	json_object_set_new(o, "out", out_json(f));
-	json_object_set_new(
-		o, "peer", f->peer < region->n_flows ? local_json(region, f->peer) : json_null());
+	json_object_set_new(o, "peer",
+		rr_region_has_slot(region, f->peer) ? local_json(region, f->peer) : json_null());
 	json_object_set_new(o, "tos", json_integer(f->tos));
 	json_object_set_new(o, "last_seen_ms_ago", last_seen_json(f));
 }
@@ -165,7 +165,7 @@ static json_t *flow_json(const struct rr_region *region, uint32_t slot) {
 static uint32_t slot_of(
 	const struct rr_region *region, const struct rr_endpoint *local, uint32_t port) {
 	for (uint32_t a = 0; a < region->n_addrs; a++) {
-		if (region->addrs[a].family == local->family &&
+		if (rr_region_has_addr(region, a) && region->addrs[a].family == local->family &&
 			memcmp(region->addrs[a].addr, local->addr, sizeof(local->addr)) == 0)
 			return rr_region_slot(region, a, port);
 	}
@@ -216,7 +216,7 @@ static uint32_t find_local(const struct rr_region *region, const char *text) {
 
 		rr_endpoint_format(&ep, prefix, sizeof(prefix)); // ends in ":0"
 		len = strlen(prefix) - 1;
-		if (strncmp(text, prefix, len) != 0)
+		if (!rr_region_has_addr(region, a) || strncmp(text, prefix, len) != 0)
 			continue;
 		port = strtoul(text + len, &end, 10);
 		return *end == '\0' && end != text + len && port <= UINT16_MAX
@@ -231,7 +231,9 @@ static uint32_t find_slot(const struct rr_region *region, const char *text) {
 	unsigned long slot = strtoul(text, &end, 10);
 
 	if (end != text && *end == '\0')
-		return slot < region->n_flows ? (uint32_t)slot : RR_SLOT_NONE;
+		return slot < region->n_flows && rr_region_has_slot(region, (uint32_t)slot)
+			       ? (uint32_t)slot
+			       : RR_SLOT_NONE;
 	return find_local(region, text);
 }
 
@@ -275,7 +277,7 @@ static int show_all(const struct rrctl *ctl, const struct rr_region *region) {
 	json_t *flows = json_array();
 
 	for (uint32_t slot = 0; slot < region->n_flows; slot++) {
-		if (is_listed(&region->flows[slot], ctl->all))
+		if (rr_region_has_slot(region, slot) && is_listed(&region->flows[slot], ctl->all))
 			json_array_append_new(flows, flow_json(region, slot));
 	}
 	return rrctl_show(ctl, json_pack("{s:o}", "flows", flows), draw_flows);

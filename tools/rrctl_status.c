@@ -6,6 +6,7 @@
 #include "clock.h"
 #include "control_counters.h"
 #include "rrctl.h"
+#include "shm_addrs.h"
 
 // Their places in the row that control writes.
 enum counter {
@@ -78,12 +79,16 @@ static json_t *control_json(const struct rrctl *ctl, const struct rr_region *reg
 }
 
 static json_t *region_json(const char *path, const struct rr_region *region) {
+	uint32_t n_addrs;
+
 	if (region == NULL)
 		return json_pack("{s:s, s:b}", "path", path, "present", 0);
-	return json_pack("{s:s, s:b, s:I, s:i, s:i, s:i, s:i, s:i}", "path", path, "present", 1,
-		"size_bytes", (json_int_t)region->size, "workers", region->n_workers, "ports",
-		region->n_ports, "addresses", region->n_addrs, "media_ports_per_address",
-		region->n_media_ports, "flows", region->n_flows);
+	n_addrs = rr_region_n_addrs_used(region);
+	return json_pack("{s:s, s:b, s:I, s:i, s:i, s:i, s:i, s:i, s:i}", "path", path, "present",
+		1, "size_bytes", (json_int_t)region->size, "workers", region->n_workers, "ports",
+		region->n_ports, "addresses", n_addrs, "max_addresses", region->n_addrs,
+		"media_ports_per_address", region->n_media_ports, "flows",
+		n_addrs * region->n_media_ports);
 }
 
 static void draw_status(const json_t *result) {
@@ -96,7 +101,7 @@ static void draw_status(const json_t *result) {
 		{"  heartbeat ms ago", "heartbeat_age_ms"}};
 	static const struct rrctl_column region[] = {{"region", "path"}, {"  present", "present"},
 		{"  bytes", "size_bytes"}, {"  workers", "workers"}, {"  addresses", "addresses"},
-		{"  flows", "flows"}};
+		{"  max addresses", "max_addresses"}, {"  flows", "flows"}};
 
 	rrctl_lines(json_object_get(result, "dataplane"), dataplane, RR_ARRAY_LEN(dataplane));
 	rrctl_lines(json_object_get(result, "control"), control, RR_ARRAY_LEN(control));

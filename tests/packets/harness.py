@@ -9,6 +9,7 @@ dataplane reads that port's capture. Waiting is for counters, never for time. No
 
 import ctypes
 import fcntl
+import ipaddress
 import json
 import os
 import shutil
@@ -71,6 +72,17 @@ def to_conf(value, depth=0):
     if isinstance(value, bool):
         return str(value).lower()
     return json.dumps(value)
+
+
+def n_addresses(realms):
+    """How many addresses the pools of these realms name."""
+    n = 0
+    for realm in realms:
+        for pool in (realm[net]["pool"] for net in ("ipv4", "ipv6") if net in realm):
+            for addrs in pool:
+                ends = [int(ipaddress.ip_address(addr)) for addr in addrs.split("-")]
+                n += ends[-1] - ends[0] + 1
+    return n
 
 
 class Port:
@@ -150,7 +162,12 @@ class Dataplane:
             },
             "ports": tuple(p.prepare(self.folder, i, n_workers) for i, p in enumerate(ports)),
             "realms": tuple(realms),
-            "media": {"port_min": 35000, "port_max": 35999, **(media or {})},
+            "media": {
+                "port_min": 35000,
+                "port_max": 35999,
+                "max_addresses": n_addresses(realms),
+                **(media or {}),
+            },
         }
 
     def launch(self, in_child=die_with_the_test):

@@ -100,6 +100,7 @@ static const struct field header_fields[] = {
 
 static const struct field addr_fields[] = {
 	FIELD(rr_shm_addr, addr),
+	FIELD(rr_shm_addr, realm_key),
 	FIELD(rr_shm_addr, family),
 	FIELD(rr_shm_addr, realm),
 	FIELD(rr_shm_addr, port),
@@ -191,6 +192,8 @@ static const struct number numbers[] = {
 	NUMBER(RR_REQUEST_BARRIER),
 	NUMBER(RR_REQUEST_FLOW_SET),
 	NUMBER(RR_REQUEST_FLOW_DEL),
+	NUMBER(RR_REQUEST_ADDR_SET),
+	NUMBER(RR_REQUEST_ADDR_DEL),
 	NUMBER(RR_REQUEST_OPS),
 	NUMBER(RR_SET_ASYMMETRIC),
 	NUMBER(RR_SET_SAFE),
@@ -208,6 +211,9 @@ static const struct number numbers[] = {
 	NUMBER(RR_REPLY_BAD_WORKER),
 	NUMBER(RR_REPLY_BAD_UID),
 	NUMBER(RR_REPLY_BAD_FLAGS),
+	NUMBER(RR_REPLY_BAD_REALM),
+	NUMBER(RR_REPLY_NO_ROOM),
+	NUMBER(RR_REPLY_BUSY),
 	NUMBER(RR_EVENT_LEARNED),
 	NUMBER(RR_FLOW_INSTALLED),
 	NUMBER(RR_FLOW_HAS_REMOTE),

@@ -91,6 +91,14 @@ def endpoint_text(data):
     return str(ipaddress.ip_address(ep["addr"][:size])), port
 
 
+def realm_key(name):
+    """As rr_realm_key."""
+    key = 0xCBF29CE484222325
+    for byte in name.encode():
+        key = (key ^ byte) * 0x100000001B3 % (1 << 64)
+    return key
+
+
 class _Ring:
     """One side of a ring. Producer and consumer both start where the shared index stands."""
 
@@ -168,12 +176,12 @@ class Region:
         self.workers_at = header["workers_offset"]
         self.flows_at = header["flows_offset"]
         self.cold_at = header["cold_offset"]
-        self.addrs = [self._addr(header["addrs_offset"], i) for i in range(self.n_addrs)]
+        self.main = self.n_workers  # the main thread's block is the last
         self.requests = [
-            self._ring(w, "request", "RR_REQUEST_RING_SLOTS") for w in range(self.n_workers)
+            self._ring(w, "request", "RR_REQUEST_RING_SLOTS") for w in range(self.n_workers + 1)
         ]
         self.replies = [
-            self._ring(w, "reply", "RR_REPLY_RING_SLOTS") for w in range(self.n_workers)
+            self._ring(w, "reply", "RR_REPLY_RING_SLOTS") for w in range(self.n_workers + 1)
         ]
         self.events = [self._ring(w, "event", "RR_EVENT_RING_SLOTS") for w in range(self.n_workers)]
         self._next_id = 1
@@ -200,11 +208,20 @@ class Region:
     def set_header32(self, field, value):
         self.store32(field_of("rr_shm_header", field)[0], value)
 
-    def _addr(self, base, i):
-        at = base + i * size_of("rr_shm_addr")
-        a = unpack("rr_shm_addr", self.memory[at : at + size_of("rr_shm_addr")])
+    def addr_at(self, i):
+        return self.header("addrs_offset") + i * size_of("rr_shm_addr")
+
+    def _addr(self, i):
+        a = unpack("rr_shm_addr", self.memory[self.addr_at(i) : self.addr_at(i + 1)])
+        if a["family"] == N["RR_FAMILY_NONE"]:
+            return None
         size = 4 if a["family"] == N["RR_FAMILY_IPV4"] else 16
         return str(ipaddress.ip_address(a["addr"][:size]))
+
+    @property
+    def addrs(self):
+        """Text of each entry of the directory, None where it is free."""
+        return [self._addr(i) for i in range(self.n_addrs)]
 
     def _worker_at(self, worker):
         return self.workers_at + worker * size_of("rr_shm_worker")
@@ -315,6 +332,15 @@ class Region:
 
     def del_fields(self, slot, uid):
         return dict(op=N["RR_REQUEST_FLOW_DEL"], slot=slot, uid=uid)
+
+    def add_fields(self, realm, addr):
+        """Fields of an ADDR_SET, for the main thread."""
+        return dict(
+            op=N["RR_REQUEST_ADDR_SET"], uid=realm_key(realm), signalled=endpoint((addr, 0))
+        )
+
+    def remove_fields(self, addr):
+        return dict(op=N["RR_REQUEST_ADDR_DEL"], signalled=endpoint((addr, 0)))
 
     def barrier(self, worker):
         return self.request(worker, op=N["RR_REQUEST_BARRIER"])

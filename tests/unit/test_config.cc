@@ -209,6 +209,7 @@ TEST(Config, DefaultsFollowRtpproxyWhereItHasOne) {
 	EXPECT_EQ(cfg.media_port_min, 35000u);
 	EXPECT_EQ(cfg.media_port_max, 64999u);
 	EXPECT_EQ(cfg.media_ttl_s, 60u);
+	EXPECT_EQ(cfg.n_addr_places, (cfg.n_addrs + 31) / 16 * 16);
 	EXPECT_EQ(cfg.setup_ttl_s, 60u);
 	EXPECT_EQ(cfg.tos, 0xb8);
 	EXPECT_EQ(cfg.learning, RR_LEARN_SAFE);

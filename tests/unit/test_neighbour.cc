@@ -23,6 +23,7 @@
 
 extern "C" {
 #include "neighbour.h"
+#include "port.h"
 }
 
 namespace {
@@ -65,6 +66,9 @@ class Neighbour : public ::testing::Test {
       protected:
 	void SetUp() override {
 		cfg = std::make_unique<rr_config>();
+		addrs = std::make_unique<addr_table>();
+		for (addr_table_slot &slot : addrs->slots)
+			slot.index = ADDR_NONE;
 		cfg->n_realms = 2;
 		for (int r = 0; r < 2; r++) {
 			rr_net_config *net = &cfg->realm[r].ipv4;
@@ -84,12 +88,25 @@ class Neighbour : public ::testing::Test {
 		cfg->realm[0].ipv6.n_pool = 1;
 		cfg->realm[0].ipv6.prefix_len = 61;
 		std::memcpy(cfg->realm[0].ipv6.prefix.addr, "\x20\x01\x0d\xb8\0\0\0\x08", 8);
-		ASSERT_EQ(0, neighbour_init(&table, cfg.get(), 2, &n_full));
+		ASSERT_EQ(0, neighbour_init(&table, cfg.get(), addrs.get(), 2, &n_full));
 		view = neighbour_view_of(&table, 1);
 	}
 
 	void TearDown() override {
 		neighbour_fini(&table);
+	}
+
+	// The only local address.
+	void own(uint8_t realm, const Addr &addr) {
+		auto ports = std::make_unique<port_set>();
+
+		ports->n = 1;
+		cfg->n_addrs = 1;
+		cfg->addr[0] = {};
+		cfg->addr[0].family = RR_FAMILY_IPV4;
+		cfg->addr[0].realm = realm;
+		std::memcpy(cfg->addr[0].addr, addr.data(), 16);
+		ASSERT_EQ(0, addr_table_build(addrs.get(), cfg.get(), ports.get()));
 	}
 
 	static bool note(void *ctx, const neighbour_key *key, const rte_ether_addr *mac) {
@@ -171,6 +188,7 @@ class Neighbour : public ::testing::Test {
 	}
 
 	std::unique_ptr<rr_config> cfg;
+	std::unique_ptr<addr_table> addrs;
 	neighbour_table table = {};
 	neighbour_view view = {};
 	bool port_started = true;
@@ -250,19 +268,31 @@ TEST_F(Neighbour, WantedOneIsAskedForWithoutAPacket) {
 }
 
 TEST_F(Neighbour, OwnAddressIsNeverAskedFor) {
-	cfg->n_addrs = 1;
-	cfg->addr[0].family = RR_FAMILY_IPV4;
-	cfg->addr[0].realm = 1;
-	std::memcpy(cfg->addr[0].addr, v4(1, 50).data(), 16);
+	own(1, v4(1, 50));
 	neighbour_want(&table, 1, RR_FAMILY_IPV4, v4(1, 50).data(), now);
 	EXPECT_EQ(RR_NEXTHOP_NONE, find(1, v4(1, 50)));
 	EXPECT_EQ(0u, tick_for(v4(1, 50)).size());
 	EXPECT_EQ(RR_NEXTHOP_NONE, find(1, v4(1, 50)));
 	// The same address on another link is somebody else's.
 	cfg->realm[1].vlan = 100;
-	cfg->addr[0].realm = 0;
+	own(0, v4(1, 50));
 	find(1, v4(1, 50));
 	EXPECT_EQ(1u, tick_for(v4(1, 50)).size());
+}
+
+// It moves to us while somebody still sends there: handles lead nowhere, and nobody is asked again.
+TEST_F(Neighbour, AddressThatBecomesOursIsForgotten) {
+	find(1, v4(1, 50));
+	tick();
+	ASSERT_TRUE(answer(1, v4(1, 50), 51));
+	uint32_t handle = find(1, v4(1, 50));
+	rte_ether_addr mac_of_it;
+	ASSERT_EQ(0, neighbour_mac(&view, handle, &mac_of_it));
+	own(0, v4(1, 50)); // another realm of the same link
+	neighbour_forget(&table, &addrs->local[0]);
+	EXPECT_EQ(-ESTALE, neighbour_mac(&view, handle, &mac_of_it));
+	EXPECT_EQ(RR_NEXTHOP_NONE, find(1, v4(1, 50)));
+	EXPECT_EQ(0u, tick_for(v4(1, 50)).size());
 }
 
 TEST_F(Neighbour, RealmsAreApart) {

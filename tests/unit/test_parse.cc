@@ -451,6 +451,46 @@ TEST(AddrTable, LargePools) {
 	EXPECT_EQ(-EINVAL, addr_table_build(table.get(), cfg.get(), ports.get()));
 }
 
+// Addresses come and go; whoever stays is found all the while, and no slot is lost for good.
+TEST(AddrTable, ComeAndGo) {
+	const uint32_t n = 64, n_stay = 8;
+	Zeroed<struct rr_config> cfg;
+	Zeroed<struct port_set> ports;
+	Zeroed<struct addr_table> table;
+	const struct addr_source from = {cfg.get(), ports.get()};
+	struct rr_shm_addr addr[n] = {};
+
+	ports->n = 1;
+	cfg->n_realms = 1;
+	ports->port[0].mtu = 1500;
+	ASSERT_EQ(0, addr_table_init(table.get(), &from, n));
+	for (uint32_t turn = 0; turn < 4 * ADDR_TABLE_SLOTS / n; turn++) {
+		for (uint32_t i = turn ? n_stay : 0; i < n; i++) {
+			addr[i].family = RR_FAMILY_IPV4;
+			addr[i].addr[0] = 198;
+			addr[i].addr[1] = (uint8_t)turn;
+			addr[i].addr[3] = (uint8_t)i;
+			ASSERT_EQ(0, addr_table_add(table.get(), &from, i, &addr[i]));
+		}
+		EXPECT_EQ(-EEXIST, addr_table_add(table.get(), &from, 9, &addr[9]));
+		for (uint32_t i = 0; i < n; i++)
+			ASSERT_EQ(i,
+				addr_table_find(table.get(), 0, 0, RR_FAMILY_IPV4, addr[i].addr));
+		for (uint32_t i = n_stay; i < n; i++)
+			addr_table_remove(table.get(), i);
+		addr_table_remove(table.get(), n - 1); // is gone already
+		for (uint32_t i = 0; i < n; i++)
+			ASSERT_EQ(i < n_stay ? i : ADDR_NONE,
+				addr_table_find(table.get(), 0, 0, RR_FAMILY_IPV4, addr[i].addr));
+		EXPECT_FALSE(addr_table_has(table.get(), n_stay));
+		EXPECT_EQ(0u, table->local[n_stay].mtu);
+	}
+	EXPECT_EQ(-EINVAL, addr_table_add(table.get(), &from, n, &addr[9]));
+	EXPECT_EQ(&table->local[0], addr_table_of_realm(table.get(), 0, RR_FAMILY_IPV4));
+	EXPECT_EQ(nullptr, addr_table_of_realm(table.get(), 0, RR_FAMILY_IPV6));
+	EXPECT_EQ(nullptr, addr_table_of_realm(table.get(), 1, RR_FAMILY_IPV4));
+}
+
 TEST(AddrTable, OneAddressInManyVlans) {
 	Zeroed<struct rr_config> cfg;
 	Zeroed<struct port_set> ports;

@@ -14,13 +14,35 @@
 #include <functional>
 #include <memory>
 #include <string>
+#include <sys/mman.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include "config.h"
+#include "shm_addrs.h"
 #include "shm_region.h"
+
+namespace {
+
+bool memory_is_full; // for the next pages that are asked for
+
+} // namespace
+
+extern "C" int __real_madvise(void *start, size_t len, int advice);
+extern "C" int __wrap_madvise(void *start, size_t len, int advice);
+
+int __wrap_madvise(void *start, size_t len, int advice) {
+	static int n;
+
+	// The first range of an address is had, the second one is not.
+	if (memory_is_full && advice == MADV_POPULATE_WRITE && ++n % 2 == 0) {
+		errno = EFAULT;
+		return -1;
+	}
+	return __real_madvise(start, len, advice);
+}
 
 namespace {
 
@@ -76,6 +98,43 @@ class Region : public ::testing::Test {
 		f->nexthop = 7;
 		rr_flow_write_end(f);
 		return f;
+	}
+
+	// Bytes of the file that have memory.
+	uint64_t n_allocated() {
+		struct stat st;
+
+		EXPECT_EQ(0, stat(path.c_str(), &st));
+		return (uint64_t)st.st_blocks * 512;
+	}
+
+	// Room for more addresses of a realm that has 198.0.0.0/24; enough ports for whole pages.
+	void make_room(uint32_t n_places) {
+		rr_net_config *net = &cfg->realm[0].ipv4;
+
+		cfg->media_port_max = 36023;
+		cfg->n_addr_places = n_places;
+		cfg->n_realms = 1;
+		std::strcpy(cfg->realm[0].name, "out");
+		net->n_pool = 3;
+		net->prefix.family = RR_FAMILY_IPV4;
+		net->prefix.addr[0] = 198;
+		net->prefix_len = 24;
+		for (uint32_t i = 0; i < 3; i++)
+			cfg->addr[i].realm_key = rr_realm_key("out");
+	}
+
+	rr_shm_addr addr_of(uint8_t host) {
+		rr_shm_addr a = cfg->addr[0];
+
+		a.addr[3] = host;
+		return a;
+	}
+
+	int find(uint8_t host) {
+		rr_shm_addr a = addr_of(host);
+
+		return rr_region_addr_find(&region, a.addr, a.family);
 	}
 
 	int attach_after(const std::function<void(rr_shm_header *)> &change) {
@@ -209,6 +268,152 @@ TEST_F(Region, FlowWithForeignIndexesIsForgotten) {
 		EXPECT_FALSE(region.flows[s].flags & RR_FLOW_INSTALLED) << s;
 	}
 	EXPECT_EQ(104u, region.flows[4].uid);
+}
+
+TEST_F(Region, AddressesToComeCostNoMemory) {
+	make_room(40);
+	EXPECT_FALSE(start());
+	EXPECT_EQ(40u, region.n_addrs);
+	EXPECT_EQ(3u, rr_region_n_addrs_used(&region));
+	EXPECT_EQ(40u * 1024, region.n_flows);
+	uint64_t per_addr = 1024 * (sizeof(rr_flow) + sizeof(rr_flow_cold));
+	EXPECT_GE(n_allocated(), 3 * per_addr);
+	EXPECT_LT(n_allocated(), region.size - 30 * per_addr);
+	EXPECT_EQ(-EINVAL, rr_flow_read(&region, 3 * 1024, nullptr, nullptr))
+		<< "nobody looks there";
+}
+
+TEST_F(Region, AddressIsAddedAndRemoved) {
+	make_room(8);
+	start();
+	rr_shm_addr added = addr_of(77);
+	uint64_t before = n_allocated();
+	uint32_t first = 3 * 1024;
+
+	EXPECT_EQ(3, rr_region_addr_find_free(&region));
+	EXPECT_FALSE(rr_region_has_slot(&region, first));
+	ASSERT_EQ(0, rr_region_addr_add(&region, 3, &added));
+	EXPECT_EQ(3, find(77));
+	EXPECT_TRUE(rr_region_has_slot(&region, first));
+	EXPECT_GE(n_allocated(), before + 1024 * (sizeof(rr_flow) + sizeof(rr_flow_cold)) - 8192);
+	for (uint32_t i = first; i < first + 1024; i++) {
+		ASSERT_EQ(RR_SLOT_NONE, region.flows[i].peer);
+		ASSERT_EQ(RR_NEXTHOP_NONE, region.flows[i].nexthop);
+	}
+	EXPECT_EQ(-EEXIST, rr_region_addr_add(&region, 3, &added));
+	EXPECT_EQ(-EINVAL, rr_region_addr_add(&region, 8, &added));
+	added.family = RR_FAMILY_NONE;
+	EXPECT_EQ(-EINVAL, rr_region_addr_add(&region, 4, &added));
+
+	install(first - 1)->n_packets = 41; // its neighbours, in pages that they share
+	install(first)->n_packets = 42;
+	region.cold[first].n_received = 43;
+	rr_region_addr_drop(&region, 3);
+	EXPECT_EQ(-1, find(77));
+	EXPECT_LE(n_allocated(), before + 4 * 4096);
+	EXPECT_EQ(41u, region.flows[first - 1].n_packets);
+	added = addr_of(78);
+	ASSERT_EQ(0, rr_region_addr_add(&region, 3, &added));
+	EXPECT_EQ(0u, region.flows[first].n_packets);
+	EXPECT_EQ(0u, region.flows[first].uid);
+	EXPECT_EQ(0u, region.cold[first].n_received);
+}
+
+TEST_F(Region, AddressWithoutMemoryChangesNothing) {
+	make_room(8);
+	start();
+	rr_shm_addr added = addr_of(77);
+	uint64_t before = n_allocated();
+
+	memory_is_full = true;
+	EXPECT_EQ(-ENOSPC, rr_region_addr_add(&region, 3, &added));
+	memory_is_full = false;
+	EXPECT_EQ(-1, find(77));
+	EXPECT_LE(n_allocated(), before + 4 * 4096);
+	EXPECT_EQ(0, rr_region_addr_add(&region, 3, &added));
+}
+
+TEST_F(Region, AdoptionKeepsAddressesThatWereAdded) {
+	make_room(8);
+	start();
+	rr_shm_addr added = addr_of(77);
+	ASSERT_EQ(0, rr_region_addr_add(&region, 5, &added));
+	install(5 * 1024 + 1)->n_packets = 42;
+
+	EXPECT_TRUE(start());
+	EXPECT_EQ(5, find(77));
+	EXPECT_EQ(42u, region.flows[5 * 1024 + 1].n_packets);
+	cfg->n_addr_places = 7; // fewer than there is room for
+	EXPECT_TRUE(start());
+	EXPECT_EQ(8u, region.n_addrs);
+}
+
+// Killed before the entry was published, or after it was freed: the memory goes back.
+TEST_F(Region, AdoptionGivesTheMemoryOfHalfAnAddressBack) {
+	make_room(8);
+	start();
+	uint64_t before = n_allocated();
+	rr_shm_addr added = addr_of(77);
+	ASSERT_EQ(0, rr_region_addr_add(&region, 5, &added));
+	region.flows[5 * 1024 + 1].uid = 9;
+	region.addrs[5].family = RR_FAMILY_NONE;
+	EXPECT_GT(n_allocated(), before + 65536);
+
+	EXPECT_TRUE(start());
+	EXPECT_LE(n_allocated(), before + 4 * 4096);
+	ASSERT_EQ(0, rr_region_addr_add(&region, 5, &added));
+	EXPECT_EQ(0u, region.flows[5 * 1024 + 1].uid);
+}
+
+TEST_F(Region, AdoptionAddsAddressesThatAreNewInTheFile) {
+	make_room(8);
+	start();
+	install(2)->n_packets = 42;
+	cfg->addr[3] = addr_of(99);
+	cfg->n_addrs = 4;
+	EXPECT_TRUE(start());
+	EXPECT_EQ(3, find(99));
+	EXPECT_EQ(42u, region.flows[2].n_packets);
+	cfg->addr[1] = addr_of(98); // and one that was in it goes on, to be drained
+	EXPECT_TRUE(start());
+	EXPECT_EQ(4, find(98));
+	EXPECT_EQ(1, find(1));
+}
+
+TEST_F(Region, DirectoryThatDoesNotFitIsReplaced) {
+	using Change = std::function<void(rr_shm_addr *)>;
+	const Change changes[] = {
+		[](rr_shm_addr *a) { a->realm_key++; }, [](rr_shm_addr *a) { a->realm = 1; },
+		[](rr_shm_addr *a) { a->port = 1; }, [](rr_shm_addr *a) { a->family = 5; },
+		[](rr_shm_addr *a) { a->addr[0] = 199; }, // outside its prefix
+		[](rr_shm_addr *a) { a->addr[3] = 255; }, // broadcast
+		[](rr_shm_addr *a) { a->addr[4] = 1; },
+		[](rr_shm_addr *a) { a->addr[3] = 2; }, // stands there already
+	};
+	int n = 0;
+
+	make_room(8);
+	start();
+	for (const Change &change : changes) {
+		rr_shm_addr added = addr_of(77);
+		uint64_t id = region.region_id;
+
+		ASSERT_EQ(0, rr_region_addr_add(&region, 5, &added)) << n;
+		change(&region.addrs[5]);
+		EXPECT_FALSE(start()) << n;
+		EXPECT_NE(id, region.region_id) << n;
+		EXPECT_EQ(-1, find(77)) << n;
+		n++;
+	}
+	rr_shm_addr added = addr_of(77);
+	for (uint32_t i = 3; i < 8; i++, added.addr[3]++)
+		ASSERT_EQ(0, rr_region_addr_add(&region, i, &added));
+	cfg->addr[3] = addr_of(99); // no place is left
+	cfg->n_addrs = 4;
+	EXPECT_FALSE(start());
+	cfg->n_addr_places = 9; // more room is wanted
+	EXPECT_FALSE(start());
+	EXPECT_EQ(9u, region.n_addrs);
 }
 
 TEST_F(Region, AnythingElseIsReplaced) {
