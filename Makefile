@@ -44,15 +44,15 @@ CONTROL_SRC := main.c supervisor.c passed_sockets.c command_socket.c privdrop.c 
 	cmd_update.c cmd_lookup.c cmd_delete.c cmd_query.c cmd_info.c cmd_stats.c cmd_media.c \
 	subcommand.c dp_client.c dp_lane.c dp_region.c dp_request.c store.c store_boot.c folder.c resync.c expiry.c stats.c
 CONTROL_SRC += notice_target.c outbox.c notifier.c
-CONTROL_SRC += clearance.c operator.c operator_socket.c admission.c load.c service_manager.c cookies.c shm_conn.c
-RRCTL_SRC := rrctl.c rrctl_out.c rrctl_region.c rrctl_store.c rrctl_status.c rrctl_port.c rrctl_stats.c rrctl_flow.c rrctl_session.c rrctl_config.c rrctl_operator.c
+CONTROL_SRC += clearance.c operator.c operator_socket.c admission.c load.c service_manager.c cookies.c shm_conn.c address_pool.c address.c
+RRCTL_SRC := rrctl.c rrctl_out.c rrctl_region.c rrctl_store.c rrctl_status.c rrctl_port.c rrctl_stats.c rrctl_flow.c rrctl_session.c rrctl_config.c rrctl_operator.c rrctl_address.c
 RTPPLOAD_SRC := rtppload.c load_link.c load_book.c load_figures.c
 
 # Unit tests: a name here is tests/unit/test_NAME.cc; test_NAME_OBJ names what it links.
 UNIT_TESTS := counters endpoint log config rrctl ring region arp nd mld icmp steering neighbour rtpp_lex rtpp_parse rtpp_reply port_alloc retrans command_socket listener stdio_bridge session session_change no_memory commands turn realm_select store expiry resync dp_client
 UNIT_TESTS += eal memif side_doors learn parse flow_table flow_read rtp_stats relay rewrite command fragment_set fragmenter
 UNIT_TESTS += notice_target outbox notifier
-UNIT_TESTS += clearance operator operator_socket load msg_ring shm_conn rtpp_shm netlink_message media_match
+UNIT_TESTS += clearance operator operator_socket load msg_ring shm_conn rtpp_shm netlink_message media_match address
 STRESS_TESTS := ring region flow
 STRESS_TESTS += msg_ring
 FUZZ_TARGETS := rtpp stdio parse rtp dp_msg
@@ -61,7 +61,7 @@ FUZZ_TARGETS += shm stream datagram
 # tests/crash/NAME.py.
 GOLDEN_TESTS := transcripts vectors supervision notices full_pool operator cluster command_line
 PACKET_TESTS := relay fragments drops learning slow_path turns workers start_stop hostile_region addresses
-SMOKE_TESTS := call_test families_test many_calls_test reinvite_test spoof_test ttl_test control_restart_test dataplane_restart_test second_instance_test tcp_controller_test stdio_controller_test overload_test shm_controller_test instances_test shared_test front_test front_shared_test
+SMOKE_TESTS := call_test families_test many_calls_test reinvite_test spoof_test ttl_test control_restart_test dataplane_restart_test second_instance_test tcp_controller_test stdio_controller_test overload_test shm_controller_test instances_test shared_test front_test front_shared_test addresses_test
 SIP_TESTS := calls_test hold_test cancel_test unanswered_test ipv6_test
 SIP_TESTS += late_offer_test refused_test
 CRASH_TESTS := model_test crash_points random_kills
@@ -190,6 +190,8 @@ test_notifier_OBJ = $(CORE_OBJ) control/notifier.o
 test_notifier_LIBS = $(CORE_LIBS) -levent_core
 test_clearance_OBJ = $(CORE_OBJ)
 test_clearance_LIBS = $(CORE_LIBS)
+test_address_OBJ = $(CORE_OBJ)
+test_address_LIBS = $(CORE_LIBS)
 test_operator_OBJ = $(CORE_OBJ)
 test_operator_LIBS = $(CORE_LIBS) -Wl,--wrap=store_commit
 test_load_OBJ = $(CORE_OBJ)

@@ -144,14 +144,6 @@ static bool is_pool_addr(const struct rr_config *cfg, const struct rr_endpoint *
 	return false;
 }
 
-// Next address, wrapping round at the end of the space.
-static void step(struct rr_endpoint *ep) {
-	for (int i = (int)addr_bytes(ep->family) - 1; i >= 0; i--) {
-		if (++ep->addr[i] != 0)
-			return;
-	}
-}
-
 // The first address of a network is the network's own, the last IPv4 one everybody's; networks of
 // one or two addresses spare neither (RFC 3021).
 static bool is_reserved(const struct rr_net_config *net, const struct rr_endpoint *ep) {
@@ -223,7 +215,7 @@ static int add_range(struct rr_config_reader *r, const config_setting_t *s,
 	if (rc == 0)
 		rc = add_pool_addr(r, s, net, &first);
 	while (rc == 0 && !rr_endpoint_same_host(&first, &last)) {
-		step(&first);
+		rr_endpoint_step(&first);
 		rc = add_pool_addr(r, s, net, &first);
 	}
 	return rc;
@@ -279,7 +271,7 @@ static uint32_t run_end(
 	for (; first + 1 < end; first++) {
 		struct rr_endpoint next = pool_addr(&cfg->addr[first + 1]);
 
-		step(&ep);
+		rr_endpoint_step(&ep);
 		if (!rr_endpoint_same_host(&ep, &next))
 			break;
 	}

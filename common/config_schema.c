@@ -210,7 +210,8 @@ static const struct rr_option media_rows[] = {
 		.max = 65535, .help = "last port; an even one is lowered by 1"},
 	{"max_addresses", &rr_type_uint, FIELD(rr_config, max_addrs), .fallback = "0",
 		.max = RR_MAX_ADDRS, .unit = "addresses",
-		.help = "local addresses at one time, with those added while running; 0 for 16 more "
+		.help = "local addresses at one time, with those added while running; 0 for 16 "
+			"more "
 			"than the pools name, rounded up to a multiple of 16"},
 	{"sequential_ports", &rr_type_bool, FIELD(rr_config, sequential_ports), .fallback = "false",
 		.help = "hand ports out in ascending order instead of at random"},

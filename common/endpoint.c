@@ -15,6 +15,12 @@ bool rr_endpoint_same_host(const struct rr_endpoint *a, const struct rr_endpoint
 	return a->family == b->family && memcmp(a->addr, b->addr, sizeof(a->addr)) == 0;
 }
 
+void rr_endpoint_step(struct rr_endpoint *ep) {
+	for (int i = ep->family == RR_FAMILY_IPV6 ? 16 : 4; i-- > 0;)
+		if (++ep->addr[i] != 0)
+			return;
+}
+
 bool rr_endpoint_is_any(const struct rr_endpoint *ep) {
 	static const uint8_t zero[sizeof(ep->addr)];
 

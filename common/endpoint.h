@@ -38,6 +38,9 @@ bool rr_endpoint_is_any(const struct rr_endpoint *ep);
 // True for a complete address of either family whose unused bytes are zero; any port.
 bool rr_endpoint_is_valid(const struct rr_endpoint *ep);
 
+// The host's next address, wrapping round at the end of the space.
+void rr_endpoint_step(struct rr_endpoint *ep);
+
 // Parse a numeric address of the given family (RR_FAMILY_NONE: either one); the port becomes 0.
 // Returns 0, or -EINVAL when the text is no numeric address of that family.
 int rr_endpoint_parse_addr(struct rr_endpoint *ep, const char *text, enum rr_family family);

@@ -20,6 +20,19 @@ int rr_store_meta_read(struct rr_store_meta *meta, const void *row, size_t size)
 	return meta->layout == RR_STORE_LAYOUT ? 0 : -EPROTO;
 }
 
+int rr_store_address_read(
+	struct rr_store_address *address, struct rr_text *realm, const void *row, size_t size) {
+	if (size < sizeof(*address))
+		return -EPROTO;
+	memcpy(address, row, sizeof(*address));
+	*realm = (struct rr_text){
+		.p = (const char *)row + sizeof(*address), .len = size - sizeof(*address)};
+	if (address->realm_len != realm->len || !rr_endpoint_is_valid(&address->addr) ||
+		address->state < RR_ADDRESS_ACTIVE || address->state > RR_ADDRESS_GONE)
+		return -EPROTO;
+	return 0;
+}
+
 int rr_session_record_view(struct rr_session_record_view *view, const void *record, size_t size) {
 	const struct rr_session_record *r = (const struct rr_session_record *)record;
 	const char *p = (const char *)record + sizeof(*r);

@@ -24,7 +24,8 @@ RR_BEGIN_DECLS
 #define RR_STORE_SESSIONS "sessions" // id -> struct rr_session_record
 #define RR_STORE_COOKIES "cookies" // number -> struct rr_store_cookie
 #define RR_STORE_OUTBOX "outbox" // number -> struct rr_store_notice
-#define RR_STORE_N_DBS 4
+#define RR_STORE_ADDRESSES "addresses" // number -> struct rr_store_address, in no order
+#define RR_STORE_N_DBS 5
 
 #define RR_STORE_LAYOUT 1
 #define RR_STORE_COUNTERS 128 // as control/stats.h counts them; an older row may hold fewer
@@ -63,6 +64,27 @@ struct rr_text {
 	const char *p; // not terminated by zero
 	size_t len;
 };
+
+enum rr_address_state {
+	RR_ADDRESS_FREE = 0, // none
+	RR_ADDRESS_ADDING = 1, // the dataplane was asked for it; never in the store
+	RR_ADDRESS_ACTIVE = 2,
+	RR_ADDRESS_DRAINING = 3, // its calls go on, new ports come from others
+	RR_ADDRESS_GONE = 4, // drained, though the file names it
+};
+
+// A local address; the name of its realm follows.
+struct rr_store_address {
+	struct rr_endpoint addr; // port 0
+	uint8_t state; // enum rr_address_state
+	uint8_t named; // 1: by the file as it was last read
+	uint16_t realm_len;
+	uint32_t reserved;
+};
+
+// Returns 0, or -EPROTO when the row is none.
+int rr_store_address_read(
+	struct rr_store_address *address, struct rr_text *realm, const void *row, size_t size);
 
 #define RR_SESSION_RECORD_LAYOUT 1
 

@@ -136,6 +136,25 @@ static void fill_meta(struct control *ctl) {
 	stats_save(&ctl->stats, meta);
 }
 
+static int put_addresses(struct control *ctl) {
+	const struct address_pool *pool = &ctl->addresses;
+	int ret = pool->changed ? store_clear_addresses(ctl->store) : 0;
+
+	for (uint32_t i = 0; ret == 0 && pool->changed && i < RR_MAX_ADDRS; i++) {
+		const char *realm = ctl->cfg->realm[ctl->cfg->addr[i].realm].name;
+		struct rr_store_address row = {
+			.addr = address_pool_endpoint(pool, i),
+			.state = pool->state[i],
+			.named = pool->named[i],
+		};
+
+		if (row.state != RR_ADDRESS_FREE && row.state != RR_ADDRESS_ADDING)
+			ret = store_put_address(ctl->store, i, &row,
+				(struct slice){.p = realm, .len = strlen(realm)});
+	}
+	return ret;
+}
+
 static int write_all(struct control *ctl) {
 	int ret = store_begin(ctl->store);
 
@@ -147,6 +166,8 @@ static int write_all(struct control *ctl) {
 		ret = put_cookies(ctl);
 	if (ret == 0)
 		ret = outbox_write(&ctl->outbox, ctl->store);
+	if (ret == 0)
+		ret = put_addresses(ctl);
 	if (ret < 0) {
 		store_abort(ctl->store);
 		return ret;
@@ -168,6 +189,7 @@ static void clean_all(struct control *ctl) {
 		s = next;
 	}
 	outbox_written(&ctl->outbox);
+	ctl->addresses.changed = false;
 }
 
 static void undo_turn(struct control *ctl) {
@@ -322,6 +344,7 @@ static void once_a_second(struct control *ctl) {
 		stats_read_region(&ctl->stats, region);
 	stats_tick(&ctl->stats, ctl->now_ns);
 	load_watch(ctl);
+	address_agree(ctl);
 	if (ctl->last_second % READER_CHECK_S == 0)
 		store_check_readers(ctl->store);
 	ctl->commit_wanted = true;
@@ -335,6 +358,7 @@ void control_poll(struct control *ctl, uint64_t now_ns) {
 	end_overdue_holds(ctl);
 	resync_step(ctl);
 	clearance_step(ctl);
+	address_step(ctl);
 	once_a_second(ctl);
 	expiry_run(ctl);
 }
@@ -367,6 +391,8 @@ bool control_empty(const struct control *ctl) {
 static void on_acked(void *arg, const struct dp_request *req, uint16_t status) {
 	struct control *ctl = (struct control *)arg;
 
+	if (dp_request_is_addr(req))
+		address_acked(ctl, req, status);
 	if (req->op != RR_REQUEST_FLOW_DEL)
 		return;
 	// Another worker owns the flow: it is found as a stray, and its owner is told. Every other
@@ -483,6 +509,7 @@ static int open_ports(struct control *ctl) {
 static int open_dp(struct control *ctl) {
 	struct dp_client_params params = {
 		.cfg = ctl->cfg,
+		.addresses = &ctl->addresses,
 		.epoch = store_meta(ctl->store)->epoch,
 		.hooks =
 			{
@@ -546,6 +573,34 @@ static int load_cookie(void *arg, struct slice cookie, struct slice reply, uint6
 	return ret == -ENOMEM ? ret : 0;
 }
 
+static int recall_address(
+	void *arg, const struct rr_store_address *row, const struct rr_text *realm) {
+	struct control *ctl = (struct control *)arg;
+	char text[RR_ENDPOINT_STRLEN];
+	int ret = address_pool_recall(&ctl->addresses, row, realm);
+
+	if (ret < 0)
+		rr_warn("store", "address dropped address=%s realm=%.*s: %s",
+			rr_endpoint_format_addr(&row->addr, text, sizeof(text)), (int)realm->len,
+			realm->p, strerror(-ret));
+	return 0;
+}
+
+// Ports of those that the file does not name, and none of those that were drained.
+static int load_addresses(struct control *ctl) {
+	int ret = store_each_address(ctl->store, recall_address, ctl);
+
+	for (uint32_t i = 0; ret == 0 && i < RR_MAX_ADDRS; i++) {
+		if (address_pool_is_wanted(&ctl->addresses, i))
+			ret = port_alloc_add(ctl->ports, i);
+		else
+			port_alloc_remove(ctl->ports, i);
+	}
+	if (ret == -EPROTO)
+		say_unusable(ctl, ret);
+	return ret;
+}
+
 static int load_all(struct control *ctl) {
 	struct outbox_time time = control_time(ctl);
 	struct lost_rows lost = {.ctl = ctl};
@@ -576,6 +631,8 @@ static int open_all(struct control *ctl) {
 	if (ret == 0)
 		ret = open_store(ctl);
 	if (ret == 0)
+		ret = load_addresses(ctl);
+	if (ret == 0)
 		ret = open_dp(ctl);
 	if (ret == 0)
 		ret = load_all(ctl);
@@ -591,10 +648,15 @@ int control_open_at(struct control *ctl, const struct rr_config *cfg, struct ret
 	uint64_t now_ns) {
 	int ret;
 
-	*ctl = (struct control){.cfg = cfg, .retrans = retrans, .now_ns = now_ns};
-	rtpp_env_init(&ctl->env, cfg, ctl->labels);
+	memset(ctl, 0, sizeof(*ctl));
+	ctl->live = *cfg;
+	ctl->cfg = &ctl->live;
+	ctl->retrans = retrans;
+	ctl->now_ns = now_ns;
+	address_pool_init(&ctl->addresses, &ctl->live);
+	rtpp_env_init(&ctl->env, ctl->cfg, ctl->labels);
 	expiry_init(&ctl->expiry, ctl->now_ns);
-	outbox_init(&ctl->outbox, cfg);
+	outbox_init(&ctl->outbox, ctl->cfg);
 	ret = open_all(ctl);
 	if (ret < 0) {
 		rr_err("control", "cannot start: %s", strerror(-ret));
@@ -634,6 +696,7 @@ void control_close(struct control *ctl) {
 	drop_jobs(ctl, &ctl->turn);
 	drop_jobs(ctl, &ctl->waiting);
 	drop_jobs(ctl, &ctl->clearance.jobs);
+	address_forget(ctl);
 	for (struct session *s = session_index_first(&ctl->index); s; s = next) {
 		next = session_index_next(s);
 		session_free(ctl, s);

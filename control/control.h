@@ -9,6 +9,8 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "address.h"
+#include "address_pool.h"
 #include "clearance.h"
 #include "compiler.h"
 #include "config.h"
@@ -35,7 +37,10 @@ struct retrans;
 struct store;
 
 struct control {
-	const struct rr_config *cfg;
+	const struct rr_config *cfg; // as it was read, and the list of addresses as it is now
+	struct rr_config live; // what cfg points to
+	struct address_pool addresses;
+	struct address_change address_change;
 	struct rtpp_env env;
 	const char *labels[RR_MAX_REALMS];
 

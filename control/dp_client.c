@@ -7,6 +7,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "address_pool.h"
 #include "atomic.h"
 #include "clock.h"
 #include "config.h"
@@ -25,6 +26,7 @@
 
 struct dp_client {
 	const struct rr_config *cfg;
+	const struct address_pool *addresses;
 	uint32_t epoch;
 	struct dp_hooks hooks;
 	char path[RR_PATH_LEN + 64];
@@ -32,9 +34,10 @@ struct dp_client {
 	struct dp_region at;
 	struct dp_region next; // attached while `at` is being left for it
 	uint64_t generation;
-	uint32_t n_lanes;
+	uint32_t n_lanes; // of the workers; one more is the main thread's
 	struct dp_lane *lanes;
 	uint32_t n_barriers; // of this generation, not answered
+	uint32_t n_first; // requests to its main thread that workers wait for
 	bool settled;
 	bool overflow;
 
@@ -56,6 +59,7 @@ int dp_client_new(struct dp_client **out, const struct dp_client_params *params)
 	if (!dp)
 		return -ENOMEM;
 	dp->cfg = params->cfg;
+	dp->addresses = params->addresses;
 	dp->epoch = params->epoch;
 	dp->hooks = params->hooks;
 	rr_region_path(params->cfg, dp->path, sizeof(dp->path));
@@ -98,7 +102,7 @@ static struct dp_pending *lanes_empty(struct dp_client *dp) {
 	struct dp_pending **tail = &kept;
 	struct dp_pending *p;
 
-	for (uint32_t i = 0; i < dp->n_lanes; i++)
+	for (uint32_t i = 0; dp->lanes && i <= dp->n_lanes; i++)
 		while ((p = dp_lane_take_any(&dp->lanes[i])))
 			requeue(dp, p, &tail);
 	return kept;
@@ -108,12 +112,60 @@ static struct dp_lane *lane_of_port(struct dp_client *dp, uint16_t port) {
 	return &dp->lanes[dp_region_worker(&dp->at, port)];
 }
 
+static struct dp_lane *lane_of_main(struct dp_client *dp) {
+	return &dp->lanes[dp->n_lanes];
+}
+
+static struct dp_request addr_request(
+	uint16_t op, const struct rr_endpoint *addr, uint64_t realm_key) {
+	return (struct dp_request){
+		.op = op,
+		.uid = realm_key,
+		.signalled = *addr,
+		.local = {.addr = DP_NO_ADDR},
+		.peer = {.addr = DP_NO_ADDR},
+	};
+}
+
+static bool is_missing(const struct dp_client *dp, uint32_t index) {
+	if (dp->addresses && !address_pool_is_wanted(dp->addresses, index))
+		return false;
+	return dp->at.addr_of_cfg[index] == DP_NO_ADDR;
+}
+
+static int submit_first(struct dp_client *dp, const struct rr_shm_addr *addr) {
+	struct rr_endpoint ep = {.family = addr->family};
+	struct dp_request req;
+	struct dp_pending *p;
+
+	memcpy(ep.addr, addr->addr, sizeof(ep.addr));
+	req = addr_request(RR_REQUEST_ADDR_SET, &ep, addr->realm_key);
+	req.first = true;
+	p = dp_pending_new(&dp->pool, &req);
+	if (!p)
+		return -ENOMEM;
+	dp_lane_append(lane_of_main(dp), p);
+	dp->n_first++;
+	return 0;
+}
+
+// The addresses that the region lacks.
+static int submit_addrs(struct dp_client *dp) {
+	int ret = 0;
+
+	dp->n_first = 0;
+	for (uint32_t i = 0; ret == 0 && i < dp->cfg->n_addrs; i++)
+		if (is_missing(dp, i))
+			ret = submit_first(dp, &dp->cfg->addr[i]);
+	return ret;
+}
+
 static int submit_barriers(struct dp_client *dp) {
 	static const struct dp_request barrier = {.op = RR_REQUEST_BARRIER};
 
 	dp->n_barriers = 0;
 	dp->settled = false;
-	for (uint32_t i = 0; i < dp->n_lanes; i++) {
+	for (uint32_t i = 0; i <= dp->n_lanes; i++) {
 		struct dp_pending *p = dp_pending_new(&dp->pool, &barrier);
 
 		if (!p)
@@ -121,14 +173,16 @@ static int submit_barriers(struct dp_client *dp) {
 		dp_lane_append(&dp->lanes[i], p);
 		dp->n_barriers++;
 	}
-	return 0;
+	return submit_addrs(dp);
 }
 
 // A new generation or another region: barriers first, then what commands still wait for.
 static void restart_lanes(struct dp_client *dp, struct dp_pending *kept) {
 	struct dp_pending *next;
-	int ret = submit_barriers(dp);
+	int ret;
 
+	dp_region_map(&dp->at, dp->cfg);
+	ret = submit_barriers(dp);
 	if (ret < 0)
 		rr_err("dp_client", "no memory for barriers");
 	for (struct dp_pending *p = kept; p; p = next) {
@@ -152,7 +206,7 @@ static void say_who_we_are(struct dp_client *dp) {
 // From the region in use, if any, to a fresh one.
 static int use_region(struct dp_client *dp, const struct dp_region *fresh) {
 	uint32_t n = fresh->shm.n_workers;
-	struct dp_lane *lanes = (struct dp_lane *)calloc(n, sizeof(*lanes));
+	struct dp_lane *lanes = (struct dp_lane *)calloc(n + 1, sizeof(*lanes));
 	struct dp_region old = dp->at;
 	struct dp_pending *kept;
 
@@ -163,7 +217,7 @@ static int use_region(struct dp_client *dp, const struct dp_region *fresh) {
 	dp->at = *fresh;
 	dp->lanes = lanes;
 	dp->n_lanes = n;
-	for (uint32_t i = 0; i < n; i++)
+	for (uint32_t i = 0; i <= n; i++)
 		dp->counter[DP_C_ring_broken] +=
 			(uint64_t)dp_lane_attach(&lanes[i], &fresh->shm.workers[i]);
 	count(dp, DP_C_regions);
@@ -285,6 +339,17 @@ int dp_client_submit(struct dp_client *dp, const struct dp_request *req, struct 
 	return queue(dp, lane_of_port(dp, req->owner_port), req, RR_SLOT_NONE, job);
 }
 
+int dp_client_submit_addr(
+	struct dp_client *dp, uint16_t op, const struct rr_endpoint *addr, uint64_t realm_key) {
+	struct dp_request req = addr_request(op, addr, realm_key);
+
+	if (!dp_region_attached(&dp->at)) {
+		count(dp, DP_C_not_attached);
+		return -ENOTCONN;
+	}
+	return queue(dp, lane_of_main(dp), &req, RR_SLOT_NONE, NULL);
+}
+
 int dp_client_delete_stray(struct dp_client *dp, uint32_t slot) {
 	struct dp_request req = {.op = RR_REQUEST_FLOW_DEL, .background = true, .resync = true};
 	const struct rr_flow *f;
@@ -346,7 +411,10 @@ static void lane_push(struct dp_client *dp, uint32_t index) {
 }
 
 void dp_client_push(struct dp_client *dp) {
-	for (uint32_t i = 0; i < dp->n_lanes; i++)
+	if (!dp->lanes)
+		return;
+	lane_push(dp, dp->n_lanes);
+	for (uint32_t i = 0; dp->n_first == 0 && i < dp->n_lanes; i++)
 		lane_push(dp, i);
 }
 
@@ -376,6 +444,10 @@ static void take_reply(struct dp_client *dp, struct dp_lane *lane, const struct 
 			rr_warn("dp_client", "request refused op=%u status=%u slot=%u", reply->op,
 				reply->status, reply->slot);
 	}
+	if (p->req.first)
+		dp->n_first--;
+	if (dp_request_is_addr(&p->req))
+		dp_region_map(&dp->at, dp->cfg);
 	req = p->req;
 	wait = p->wait;
 	stray = p->stray_slot != RR_SLOT_NONE;
@@ -430,7 +502,7 @@ unsigned int dp_client_poll(struct dp_client *dp) {
 		n += poll_replies(dp, &dp->lanes[i]);
 		n += poll_events(dp, &dp->lanes[i]);
 	}
-	return n;
+	return dp->lanes ? n + poll_replies(dp, lane_of_main(dp)) : n;
 }
 
 // ---- questions
@@ -454,6 +526,10 @@ bool dp_client_takes_background(const struct dp_client *dp) {
 
 uint32_t dp_client_n_resync(const struct dp_client *dp) {
 	return dp->pool.n_resync;
+}
+
+uint32_t dp_client_n_addr(const struct dp_client *dp) {
+	return dp->pool.n_addr;
 }
 
 bool dp_client_has_room(const struct dp_client *dp) {

@@ -5,7 +5,9 @@
 // them; slots are computed when a request enters a ring, so that requests outlive a region that
 // was replaced by one of another order.
 //
-// Every worker has a lane, see dp_lane.h.
+// Every worker has a lane, see dp_lane.h, and so has the dataplane's main thread, which is asked
+// about addresses. What a new generation lacks of them comes before all else, for flows lie on
+// them.
 //
 // Generations. A dataplane that was started again raises its generation; a region that it could
 // not adopt is another file. In both cases every lane gets a barrier, then the requests that
@@ -27,6 +29,7 @@ RR_BEGIN_DECLS
 
 #define DP_BACKGROUND_WINDOW 1024
 
+struct address_pool;
 struct dp_client;
 struct job;
 struct rr_config;
@@ -71,6 +74,7 @@ enum dp_client_counter {
 
 struct dp_client_params {
 	const struct rr_config *cfg;
+	const struct address_pool *addresses; // NULL: the configuration's, all of them
 	uint32_t epoch; // of this control, never used before
 	struct dp_hooks hooks;
 };
@@ -86,6 +90,10 @@ void dp_client_watch(struct dp_client *dp, uint64_t now_ns);
 // Queue a request. With a job its n_pending grows. Returns 0, -ENOTCONN without a region, -ENOBUFS
 // when too many wait already, -ERANGE for a local address that the region does not have, -ENOMEM.
 int dp_client_submit(struct dp_client *dp, const struct dp_request *req, struct job *job);
+
+// Queue a request about a local address: op is RR_REQUEST_ADDR_SET or _DEL. Errors as above.
+int dp_client_submit_addr(
+	struct dp_client *dp, uint16_t op, const struct rr_endpoint *addr, uint64_t realm_key);
 
 // Delete a flow that no session knows, by slot. Errors as above.
 int dp_client_delete_stray(struct dp_client *dp, uint32_t slot);
@@ -111,6 +119,8 @@ uint32_t dp_client_n_resync(const struct dp_client *dp);
 // True while so few of them are under way that those of one more session may be added: whoever
 // goes through many sessions pauses otherwise, so that commands never wait behind them.
 bool dp_client_takes_background(const struct dp_client *dp);
+// Those about addresses.
+uint32_t dp_client_n_addr(const struct dp_client *dp);
 // False while so many requests wait that only those of commands should be added.
 bool dp_client_has_room(const struct dp_client *dp);
 // True while a dataplane is running and says so.

@@ -12,12 +12,12 @@ static bool same_addr(const struct rr_shm_addr *a, const struct rr_shm_addr *b) 
 	return a->family == b->family && memcmp(a->addr, b->addr, sizeof(a->addr)) == 0;
 }
 
-static void map_addrs(struct dp_region *r, const struct rr_config *cfg) {
+void dp_region_map(struct dp_region *r, const struct rr_config *cfg) {
 	for (uint32_t i = 0; i < RR_MAX_ADDRS; i++)
 		r->addr_of_cfg[i] = DP_NO_ADDR;
 	for (uint32_t a = 0; a < r->shm.n_addrs; a++) {
 		r->cfg_of_addr[a] = DP_NO_ADDR;
-		for (uint32_t c = 0; c < cfg->n_addrs; c++) {
+		for (uint32_t c = 0; rr_region_has_addr(&r->shm, a) && c < cfg->n_addrs; c++) {
 			if (!same_addr(&r->shm.addrs[a], &cfg->addr[c]))
 				continue;
 			r->cfg_of_addr[a] = (uint16_t)c;
@@ -38,7 +38,7 @@ int dp_region_attach(struct dp_region *r, const struct rr_config *cfg, const cha
 		dp_region_detach(r);
 		return -ENOMEM;
 	}
-	map_addrs(r, cfg);
+	dp_region_map(r, cfg);
 	return 0;
 }
 

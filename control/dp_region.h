@@ -33,6 +33,9 @@ struct dp_region {
 int dp_region_attach(struct dp_region *r, const struct rr_config *cfg, const char *path);
 void dp_region_detach(struct dp_region *r);
 
+// Match addresses again: the configuration's list or the directory has changed.
+void dp_region_map(struct dp_region *r, const struct rr_config *cfg);
+
 bool dp_region_attached(const struct dp_region *r);
 
 // Local address of a slot. Returns 0, or -ENOENT when the configuration has no such address.

@@ -20,6 +20,7 @@ struct dp_pending *dp_pending_new(struct dp_pool *pool, const struct dp_request 
 	pool->n_outstanding++;
 	pool->n_background += req->background;
 	pool->n_resync += req->resync;
+	pool->n_addr += dp_request_is_addr(req);
 	return p;
 }
 
@@ -27,6 +28,7 @@ void dp_pending_free(struct dp_pool *pool, struct dp_pending *p) {
 	pool->n_outstanding--;
 	pool->n_background -= p->req.background;
 	pool->n_resync -= p->req.resync;
+	pool->n_addr -= dp_request_is_addr(&p->req);
 	p->next = pool->free_pending;
 	pool->free_pending = p;
 }

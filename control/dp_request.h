@@ -27,6 +27,7 @@ struct dp_request {
 	uint8_t tos;
 	bool background; // no command waits for it
 	bool resync; // and it belongs to a resync
+	bool first; // about addresses, and everything else of this generation comes after it
 	struct rr_endpoint signalled;
 	struct rr_endpoint learned;
 };
@@ -50,9 +51,14 @@ struct dp_pool {
 	uint32_t n_outstanding;
 	uint32_t n_background;
 	uint32_t n_resync;
+	uint32_t n_addr; // about addresses
 	struct dp_pending *free_pending;
 	struct dp_wait *free_waits;
 };
+
+static inline bool dp_request_is_addr(const struct dp_request *req) {
+	return req->op == RR_REQUEST_ADDR_SET || req->op == RR_REQUEST_ADDR_DEL;
+}
 
 // A copy of the request for which nobody waits, or NULL without memory.
 struct dp_pending *dp_pending_new(struct dp_pool *pool, const struct dp_request *req);

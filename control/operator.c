@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "address.h"
 #include "admission.h"
 #include "control.h"
 #include "job.h"
@@ -105,6 +106,8 @@ static const struct operator_verb verbs[] = {
 	{"pause", 0, 0, take_no_more, ""},
 	{"resume", 0, 0, resume, ""},
 	{"session-clear", 0, 0, clear_sessions, ""},
+	{"address-add", 2, 2, address_add, "REALM ADDRESS|RANGE"},
+	{"address-drain", 1, 1, address_drain, "ADDRESS|RANGE"},
 };
 
 // ---- execution

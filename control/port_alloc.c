@@ -68,7 +68,6 @@ struct addr_ports {
 };
 
 struct port_alloc {
-	uint32_t n_addrs;
 	uint32_t n_pairs;
 	uint32_t port_min;
 	uint32_t rest_ms;
@@ -78,7 +77,8 @@ struct port_alloc {
 	void *random_arg;
 	uint32_t pool[RANDOM_POOL];
 	unsigned int n_pool;
-	struct addr_ports addr[];
+	bool sequential;
+	struct addr_ports addr[RR_MAX_ADDRS]; // .pair is NULL where there is no address
 };
 
 // ---- sets
@@ -153,6 +153,10 @@ static uint32_t random_below(struct port_alloc *pa, uint32_t n) {
 		product = (uint64_t)random32(pa) * n;
 	} while ((uint32_t)product < unfair);
 	return (uint32_t)(product >> 32);
+}
+
+static bool has_addr(const struct port_alloc *pa, uint32_t addr) {
+	return addr < RR_MAX_ADDRS && pa->addr[addr].pair;
 }
 
 // ---- states of a pair
@@ -286,11 +290,12 @@ static int pick(struct port_alloc *pa, struct addr_ports *a, uint32_t worker) {
 
 int port_alloc_take(
 	struct port_alloc *pa, uint32_t addr, uint32_t worker, uint64_t now_ns, uint16_t *port) {
-	struct addr_ports *a = &pa->addr[addr];
+	struct addr_ports *a;
 	int pair;
 
-	if (addr >= pa->n_addrs)
+	if (!has_addr(pa, addr))
 		return -ERANGE;
+	a = &pa->addr[addr];
 	mature(pa, a, now_ns);
 	pair = pick(pa, a, worker);
 	if (pair < 0) {
@@ -305,25 +310,26 @@ int port_alloc_take(
 }
 
 bool port_alloc_has_free(struct port_alloc *pa, uint32_t addr, uint64_t now_ns) {
-	if (addr >= pa->n_addrs)
+	if (!has_addr(pa, addr))
 		return false;
 	mature(pa, &pa->addr[addr], now_ns);
 	return pa->addr[addr].stats.n_free > 0;
 }
 
 int64_t port_alloc_longest_rest_ms(const struct port_alloc *pa, uint32_t addr, uint64_t now_ns) {
-	const struct addr_ports *a = &pa->addr[addr];
+	const struct addr_ports *a;
 
-	if (addr >= pa->n_addrs || a->rest_head == NO_PAIR)
+	if (!has_addr(pa, addr))
 		return -1;
-	return rested_ms(&a->pair[a->rest_head], now_ns);
+	a = &pa->addr[addr];
+	return a->rest_head == NO_PAIR ? -1 : (int64_t)rested_ms(&a->pair[a->rest_head], now_ns);
 }
 
 // Index of a pair by its port, or -ERANGE.
 static int find_pair(const struct port_alloc *pa, uint32_t addr, uint16_t port) {
 	uint32_t offset = port - pa->port_min;
 
-	if (addr >= pa->n_addrs || offset % 2 != 0 || offset / 2 >= pa->n_pairs)
+	if (!has_addr(pa, addr) || offset % 2 != 0 || offset / 2 >= pa->n_pairs)
 		return -ERANGE;
 	return (int)(offset / 2);
 }
@@ -341,10 +347,11 @@ int port_alloc_take_specific(struct port_alloc *pa, uint32_t addr, uint16_t port
 
 int port_alloc_release(struct port_alloc *pa, uint32_t addr, uint16_t port, uint64_t now_ns) {
 	int pair = find_pair(pa, addr, port);
-	struct addr_ports *a = &pa->addr[addr];
+	struct addr_ports *a;
 
 	if (pair < 0)
 		return pair;
+	a = &pa->addr[addr];
 	if (a->pair[pair].state != PAIR_TAKEN)
 		return -EALREADY;
 	a->stats.n_taken--;
@@ -357,14 +364,14 @@ int port_alloc_release(struct port_alloc *pa, uint32_t addr, uint16_t port, uint
 }
 
 uint32_t port_alloc_n_available(const struct port_alloc *pa, uint32_t addr) {
-	if (addr >= pa->n_addrs)
+	if (!has_addr(pa, addr))
 		return 0;
 	return pa->addr[addr].stats.n_free + pa->addr[addr].stats.n_resting;
 }
 
 int port_alloc_get_stats(
 	const struct port_alloc *pa, uint32_t addr, struct port_alloc_stats *stats) {
-	if (addr >= pa->n_addrs)
+	if (!has_addr(pa, addr))
 		return -ERANGE;
 	*stats = pa->addr[addr].stats;
 	return 0;
@@ -373,14 +380,18 @@ int port_alloc_get_stats(
 // ---- life
 // ----------------------------------------------------------------------------------------
 
+static void addr_ports_fini(struct addr_ports *a) {
+	free(a->pair);
+	free(a->free);
+	free(a->by_port);
+	*a = (struct addr_ports){.pair = NULL};
+}
+
 void port_alloc_free(struct port_alloc *pa) {
 	if (!pa)
 		return;
-	for (uint32_t i = 0; i < pa->n_addrs; i++) {
-		free(pa->addr[i].pair);
-		free(pa->addr[i].free);
-		free(pa->addr[i].by_port);
-	}
+	for (uint32_t i = 0; i < RR_MAX_ADDRS; i++)
+		addr_ports_fini(&pa->addr[i]);
 	free(pa);
 }
 
@@ -397,12 +408,12 @@ static void lay_out_parts(struct port_alloc *pa) {
 	}
 }
 
-static int addr_ports_init(const struct port_alloc *pa, struct addr_ports *a, bool sequential) {
+static int addr_ports_init(const struct port_alloc *pa, struct addr_ports *a) {
 	a->pair = calloc(pa->n_pairs, sizeof(*a->pair));
 	a->free = calloc(pa->n_pairs, sizeof(*a->free));
-	if (sequential)
+	if (pa->sequential)
 		a->by_port = calloc(1, sizeof(*a->by_port));
-	if (!a->pair || !a->free || (sequential && !a->by_port))
+	if (!a->pair || !a->free || (pa->sequential && !a->by_port))
 		return -ENOMEM;
 	a->rest_head = a->rest_tail = NO_PAIR;
 	a->stats.n_pairs = pa->n_pairs;
@@ -411,8 +422,27 @@ static int addr_ports_init(const struct port_alloc *pa, struct addr_ports *a, bo
 	return 0;
 }
 
+int port_alloc_add(struct port_alloc *pa, uint32_t addr) {
+	int rc;
+
+	if (addr >= RR_MAX_ADDRS)
+		return -ERANGE;
+	if (has_addr(pa, addr))
+		return 0;
+	rc = addr_ports_init(pa, &pa->addr[addr]);
+	if (rc < 0)
+		addr_ports_fini(&pa->addr[addr]);
+	return rc;
+}
+
+void port_alloc_remove(struct port_alloc *pa, uint32_t addr) {
+	if (has_addr(pa, addr))
+		addr_ports_fini(&pa->addr[addr]);
+}
+
 static bool params_valid(const struct port_alloc_params *p) {
-	if (p->n_addrs == 0 || p->port_min % 2 != 0 || p->port_max > UINT16_MAX)
+	if (p->n_addrs == 0 || p->n_addrs > RR_MAX_ADDRS || p->port_min % 2 != 0 ||
+		p->port_max > UINT16_MAX)
 		return false;
 	for (int i = 0; p->bucket_owner && i < RR_N_BUCKETS; i++) {
 		if (p->bucket_owner[i] >= RR_MAX_WORKERS)
@@ -427,10 +457,10 @@ int port_alloc_new(struct port_alloc **out, const struct port_alloc_params *p) {
 
 	if (!params_valid(p))
 		return -EINVAL;
-	pa = calloc(1, sizeof(*pa) + p->n_addrs * sizeof(pa->addr[0]));
+	pa = calloc(1, sizeof(*pa));
 	if (!pa)
 		return -ENOMEM;
-	pa->n_addrs = p->n_addrs;
+	pa->sequential = p->sequential;
 	pa->n_pairs = (p->port_max + 1 - p->port_min) / 2;
 	pa->port_min = p->port_min;
 	pa->rest_ms = (uint32_t)(p->rest_ns / RR_NS_PER_MS) & TIME_MASK;
@@ -440,7 +470,7 @@ int port_alloc_new(struct port_alloc **out, const struct port_alloc_params *p) {
 		memcpy(pa->bucket_owner, p->bucket_owner, sizeof(pa->bucket_owner));
 	lay_out_parts(pa);
 	for (uint32_t i = 0; i < p->n_addrs; i++) {
-		rc = addr_ports_init(pa, &pa->addr[i], p->sequential);
+		rc = port_alloc_add(pa, i);
 		if (rc < 0) {
 			port_alloc_free(pa);
 			return rc;

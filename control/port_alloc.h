@@ -21,7 +21,7 @@ RR_BEGIN_DECLS
 struct port_alloc;
 
 struct port_alloc_params {
-	uint32_t n_addrs;
+	uint32_t n_addrs; // to begin with
 	uint32_t port_min; // even; first RTP port
 	uint32_t port_max; // last port that may be used
 	const uint8_t *bucket_owner; // worker of each of RR_N_BUCKETS buckets; NULL = all worker 0
@@ -45,6 +45,12 @@ struct port_alloc_stats {
 // Returns 0, -EINVAL (no address, no pair) or -ENOMEM.
 int port_alloc_new(struct port_alloc **pa, const struct port_alloc_params *params);
 void port_alloc_free(struct port_alloc *pa);
+
+// An address more, with every pair free; nothing happens when it is there. Returns 0, -ERANGE or
+// -ENOMEM.
+int port_alloc_add(struct port_alloc *pa, uint32_t addr);
+// And one less. Whoever has a pair of it cannot give it back.
+void port_alloc_remove(struct port_alloc *pa, uint32_t addr);
 
 // Take a pair of address `addr`, preferably one whose packets reach `worker`. Returns 0 and the
 // even port, -ENOSPC when every pair is taken, -ERANGE for an address that does not exist.

@@ -24,6 +24,8 @@ static uint32_t default_realm(const struct rr_config *cfg) {
 }
 
 int realm_find_addr(const struct rr_config *cfg, const struct rr_endpoint *addr) {
+	if (addr->family == RR_FAMILY_NONE)
+		return -1;
 	for (uint32_t i = 0; i < cfg->n_addrs; i++) {
 		if (cfg->addr[i].family == addr->family &&
 			memcmp(cfg->addr[i].addr, addr->addr, sizeof(addr->addr)) == 0)
@@ -218,18 +220,4 @@ bool realm_for_leg(const struct rr_config *cfg, const struct realm_choice *choic
 		return true;
 	}
 	return false;
-}
-
-void realm_pool(const struct rr_config *cfg, const struct session_local *local, uint32_t *first,
-	uint32_t *n) {
-	const struct rr_net_config *net;
-
-	if (local->exact) {
-		*first = local->addr;
-		*n = 1;
-		return;
-	}
-	net = rr_realm_net(&cfg->realm[local->realm], (enum rr_family)local->family);
-	*first = net->first_addr;
-	*n = net->n_pool;
 }

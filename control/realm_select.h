@@ -43,9 +43,4 @@ void realm_for_new(const struct rr_config *cfg, const struct realm_choice *choic
 bool realm_for_leg(const struct rr_config *cfg, const struct realm_choice *choice, bool new_port,
 	struct session_local *local);
 
-// Addresses to try for a leg, as a range of the configuration's address list; the caller starts
-// anywhere in it and wraps around.
-void realm_pool(const struct rr_config *cfg, const struct session_local *local, uint32_t *first,
-	uint32_t *n);
-
 RR_END_DECLS

@@ -177,12 +177,12 @@ err_free:
 
 // The address to take a pair from: one that has a free pair, from anywhere in the pool so that its
 // addresses fill evenly. Where none has, the one whose resting pairs have rested longest.
-static uint32_t choose_addr(const struct control *ctl, uint32_t first, uint32_t n) {
-	uint32_t chosen = first;
+static uint16_t choose_addr(const struct control *ctl, const struct address_list *from) {
+	uint16_t chosen = from->index[0];
 	int64_t longest_ms = -1;
 
-	for (uint32_t i = 0; i < n; i++) {
-		uint32_t addr = first + (ctl->spread + i) % n;
+	for (uint32_t i = 0; i < from->n; i++) {
+		uint16_t addr = from->index[(ctl->spread + i) % from->n];
 		int64_t rest_ms;
 
 		if (port_alloc_has_free(ctl->ports, addr, ctl->now_ns))
@@ -198,13 +198,13 @@ static uint32_t choose_addr(const struct control *ctl, uint32_t first, uint32_t 
 
 static int take_from_pool(struct control *ctl, const struct session_local *local, uint32_t worker,
 	struct session_pair *pair) {
-	uint32_t first, n;
+	struct address_list from;
 	int ret;
 
-	realm_pool(ctl->cfg, local, &first, &n);
-	if (n == 0)
+	address_pool_choice(&ctl->addresses, local, &from);
+	if (from.n == 0)
 		return -EADDRNOTAVAIL;
-	pair->addr = (uint16_t)choose_addr(ctl, first, n);
+	pair->addr = choose_addr(ctl, &from);
 	ret = port_alloc_take(ctl->ports, pair->addr, worker, ctl->now_ns, &pair->port);
 	if (ret == 0)
 		ctl->spread++;

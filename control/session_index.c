@@ -12,11 +12,11 @@
 
 int session_index_init(struct session_index *ix, const struct rr_config *cfg) {
 	*ix = (struct session_index){
-		.n_addrs = cfg->n_addrs,
+		.n_addrs = RR_MAX_ADDRS,
 		.port_min = cfg->media_port_min,
 		.n_pairs = (cfg->media_port_max - cfg->media_port_min + 1) / 2,
 	};
-	ix->by_pair = (struct session ***)calloc(cfg->n_addrs, sizeof(*ix->by_pair));
+	ix->by_pair = (struct session ***)calloc(RR_MAX_ADDRS, sizeof(*ix->by_pair));
 	return ix->by_pair ? 0 : -ENOMEM;
 }
 

@@ -78,7 +78,9 @@ static void collect_ports(struct stats *st, const struct port_alloc *ports) {
 	struct port_alloc_stats sum = {.n_pairs = 0};
 	struct port_alloc_stats a;
 
-	for (uint32_t i = 0; port_alloc_get_stats(ports, i, &a) == 0; i++) {
+	for (uint32_t i = 0; i < RR_MAX_ADDRS; i++) {
+		if (port_alloc_get_stats(ports, i, &a) < 0)
+			continue;
 		sum.n_free += a.n_free;
 		sum.n_resting += a.n_resting;
 		sum.n_taken += a.n_taken;

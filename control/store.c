@@ -22,6 +22,7 @@ enum db {
 	DB_SESSIONS,
 	DB_COOKIES,
 	DB_OUTBOX,
+	DB_ADDRESSES,
 };
 
 static const char *const db_names[RR_STORE_N_DBS] = {
@@ -29,6 +30,7 @@ static const char *const db_names[RR_STORE_N_DBS] = {
 	[DB_SESSIONS] = RR_STORE_SESSIONS,
 	[DB_COOKIES] = RR_STORE_COOKIES,
 	[DB_OUTBOX] = RR_STORE_OUTBOX,
+	[DB_ADDRESSES] = RR_STORE_ADDRESSES,
 };
 
 struct store {
@@ -350,6 +352,28 @@ int store_each_cookie(struct store *st,
 	return each_row(st, DB_COOKIES, walk_cookie, &walk);
 }
 
+struct address_walk {
+	int (*fn)(void *arg, const struct rr_store_address *address, const struct rr_text *realm);
+	void *arg;
+};
+
+static int walk_address(void *arg, const struct row *row) {
+	const struct address_walk *walk = (const struct address_walk *)arg;
+	struct rr_store_address address;
+	struct rr_text realm;
+	int ret = rr_store_address_read(&address, &realm, row->data, row->size);
+
+	return ret < 0 ? ret : walk->fn(walk->arg, &address, &realm);
+}
+
+int store_each_address(struct store *st,
+	int (*fn)(void *arg, const struct rr_store_address *address, const struct rr_text *realm),
+	void *arg) {
+	struct address_walk walk = {fn, arg};
+
+	return each_row(st, DB_ADDRESSES, walk_address, &walk);
+}
+
 struct notice_walk {
 	int (*fn)(void *arg, uint64_t id, const struct rr_store_notice *notice, size_t size);
 	void *arg;
@@ -459,6 +483,23 @@ int store_put_notice(struct store *st, const struct rr_store_notice *notice, str
 	p = append((char *)room, &head, sizeof(head));
 	p = append(p, socket.p, socket.len);
 	append(p, tag.p, tag.len);
+	return 0;
+}
+
+int store_clear_addresses(struct store *st) {
+	return error_of(mdb_drop(st->txn, st->db[DB_ADDRESSES], 0));
+}
+
+int store_put_address(
+	struct store *st, uint64_t id, const struct rr_store_address *address, struct slice realm) {
+	struct rr_store_address head = *address;
+	void *room;
+	int ret = reserve(st, DB_ADDRESSES, id, sizeof(head) + realm.len, 0, &room);
+
+	if (ret < 0)
+		return ret;
+	head.realm_len = (uint16_t)realm.len;
+	append(append((char *)room, &head, sizeof(head)), realm.p, realm.len);
 	return 0;
 }
 

@@ -48,6 +48,9 @@ int store_each_session(struct store *store,
 int store_each_cookie(struct store *store,
 	int (*fn)(void *arg, struct slice cookie, struct slice reply, uint64_t received_ns),
 	void *arg);
+int store_each_address(struct store *store,
+	int (*fn)(void *arg, const struct rr_store_address *address, const struct rr_text *realm),
+	void *arg);
 int store_each_notice(struct store *store,
 	int (*fn)(void *arg, uint64_t id, const struct rr_store_notice *notice, size_t size),
 	void *arg);
@@ -61,6 +64,10 @@ int store_delete_session(struct store *store, uint64_t id);
 // *row: 0, or the row that an earlier put named, to be written over; names the row afterwards.
 int store_put_cookie(struct store *store, uint64_t *row, struct slice cookie, struct slice reply,
 	uint64_t received_ns);
+// All addresses anew: the row of each, behind the first store_clear_addresses of the transaction.
+int store_clear_addresses(struct store *store);
+int store_put_address(struct store *store, uint64_t id, const struct rr_store_address *address,
+	struct slice realm);
 // *id: its row.
 int store_put_notice(struct store *store, const struct rr_store_notice *notice, struct slice socket,
 	struct slice tag, uint64_t *id);

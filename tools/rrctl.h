@@ -66,6 +66,10 @@ int rrctl_each_session(const struct rrctl *ctl,
 	void (*fn)(void *arg, const struct rr_session_record_view *session), void *arg);
 
 // Read the row that holds control's counters, when there is a store with one.
+// The same for every local address.
+int rrctl_each_address(const struct rrctl *ctl,
+	void (*fn)(void *arg, const struct rr_store_address *row, const struct rr_text *realm),
+	void *arg);
 bool rrctl_try_meta(const struct rrctl *ctl, struct rr_store_meta *meta);
 
 // rrctl_flow.c
@@ -96,5 +100,8 @@ int rrctl_config_list(struct rrctl *ctl, int argc, char **argv);
 int rrctl_session_list(struct rrctl *ctl, int argc, char **argv);
 int rrctl_session_show(struct rrctl *ctl, int argc, char **argv);
 int rrctl_session_clear(struct rrctl *ctl, int argc, char **argv);
+int rrctl_address_list(struct rrctl *ctl, int argc, char **argv);
+int rrctl_address_add(struct rrctl *ctl, int argc, char **argv);
+int rrctl_address_drain(struct rrctl *ctl, int argc, char **argv);
 
 RR_END_DECLS

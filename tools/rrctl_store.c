@@ -119,6 +119,52 @@ int rrctl_each_session(const struct rrctl *ctl,
 	return RRCTL_DONE;
 }
 
+struct address_walk {
+	void (*fn)(void *arg, const struct rr_store_address *row, const struct rr_text *realm);
+	void *arg;
+};
+
+static int read_addresses(MDB_env *env, const struct address_walk *w) {
+	MDB_cursor *cursor = NULL;
+	MDB_txn *txn;
+	MDB_dbi dbi;
+	MDB_val key, row;
+	int rc = mdb_txn_begin(env, NULL, MDB_RDONLY, &txn);
+
+	if (rc != 0)
+		return rc;
+	rc = mdb_dbi_open(txn, RR_STORE_ADDRESSES, MDB_INTEGERKEY, &dbi);
+	if (rc == 0)
+		rc = mdb_cursor_open(txn, dbi, &cursor);
+	while (rc == 0 && (rc = mdb_cursor_get(cursor, &key, &row, MDB_NEXT)) == 0) {
+		struct rr_store_address address;
+		struct rr_text realm;
+
+		if (rr_store_address_read(&address, &realm, row.mv_data, row.mv_size) == 0)
+			w->fn(w->arg, &address, &realm);
+	}
+	if (cursor != NULL)
+		mdb_cursor_close(cursor);
+	mdb_txn_abort(txn);
+	return cursor != NULL && rc == MDB_NOTFOUND ? 0 : rc;
+}
+
+int rrctl_each_address(const struct rrctl *ctl,
+	void (*fn)(void *arg, const struct rr_store_address *row, const struct rr_text *realm),
+	void *arg) {
+	const struct address_walk w = {fn, arg};
+	MDB_env *env;
+	int rc = open_store(ctl, &env);
+
+	if (rc == 0)
+		rc = read_addresses(env, &w);
+	if (env != NULL)
+		mdb_env_close(env);
+	if (rc != 0)
+		return rrctl_refuse("store %s: %s", ctl->cfg.store_dir, store_error(rc));
+	return RRCTL_DONE;
+}
+
 static int read_meta(MDB_env *env, struct rr_store_meta *meta) {
 	static char name[] = RR_STORE_META;
 	MDB_val key = {.mv_size = sizeof(name) - 1, .mv_data = name};

@@ -203,6 +203,8 @@ static void stress_init(struct stress *s) {
 	s->region.cold = zeroed(N_FLOWS, sizeof(struct rr_flow_cold));
 	s->region.n_flows = N_FLOWS;
 	s->region.n_addrs = 2;
+	s->region.addrs = zeroed(2, sizeof(struct rr_shm_addr));
+	s->region.addrs[0].family = s->region.addrs[1].family = RR_FAMILY_IPV4;
 	s->region.n_media_ports = N_MEDIA_PORTS;
 	s->region.media_port_min = 20000;
 	s->addrs.n_addrs = 2;

@@ -34,6 +34,7 @@ extern "C" {
 #include "retrans.h"
 #include "session_flow.h"
 #include "session_match.h"
+#include "shm_addrs.h"
 #include "shm_region.h"
 #include "store.h"
 }
@@ -140,6 +141,8 @@ class FakeDataplane {
 	std::vector<struct rr_request> seen; // flow requests only
 	unsigned int n_stale = 0; // meant for an earlier dataplane, dropped
 	uint16_t status = RR_REPLY_OK; // for flow requests
+	uint16_t addr_status = RR_REPLY_OK; // for those about addresses
+	std::vector<struct rr_request> addrs_seen;
 	bool adopted = false;
 
 	~FakeDataplane() {
@@ -149,10 +152,11 @@ class FakeDataplane {
 	void start(const struct rr_config *cfg, uint64_t now_ns) {
 		char path[RR_PATH_LEN + 64];
 
+		cfg_ = cfg;
 		rr_region_path(cfg, path, sizeof(path));
 		ASSERT_EQ(rr_region_create(&region, cfg, path, &adopted), 0);
-		lanes_.resize(region.n_workers);
-		for (uint32_t i = 0; i < region.n_workers; i++)
+		lanes_.resize(region.n_workers + 1);
+		for (uint32_t i = 0; i <= region.n_workers; i++)
 			attach(i);
 		region.header->dp_state = RR_DP_RUNNING;
 		region.header->dp_heartbeat_ns = now_ns;
@@ -177,7 +181,7 @@ class FakeDataplane {
 		if (!running_)
 			return 0;
 		region.header->dp_heartbeat_ns = now_ns;
-		for (uint32_t i = 0; i < region.n_workers; i++) {
+		for (uint32_t i = 0; i <= region.n_workers; i++) {
 			struct rr_request q;
 
 			while (rr_ring_pop(&lanes_[i].request, &q) == 1) {
@@ -215,7 +219,10 @@ class FakeDataplane {
 		unsigned int n = 0;
 
 		for (uint32_t i = 0; i < region.n_flows; i++)
-			n += region.flows[i].flags & RR_FLOW_INSTALLED ? 1 : 0;
+			n += rr_region_has_slot(&region, i) &&
+					     (region.flows[i].flags & RR_FLOW_INSTALLED)
+				     ? 1
+				     : 0;
 		return n;
 	}
 
@@ -224,6 +231,7 @@ class FakeDataplane {
 		struct rr_ring request, reply, event;
 	};
 	std::vector<Lane> lanes_;
+	const struct rr_config *cfg_ = nullptr;
 	bool running_ = false;
 
 	void attach(uint32_t i) {
@@ -259,6 +267,25 @@ class FakeDataplane {
 		region.cold[q.slot].version = q.version;
 	}
 
+	void apply_addr(const struct rr_request &q) {
+		int index = rr_region_addr_find(&region, q.signalled.addr, q.signalled.family);
+		struct rr_shm_addr addr = {};
+
+		if (q.op == RR_REQUEST_ADDR_DEL && index >= 0)
+			rr_region_addr_drop(&region, (uint32_t)index);
+		if (q.op == RR_REQUEST_ADDR_DEL || index >= 0)
+			return;
+		memcpy(addr.addr, q.signalled.addr, sizeof(addr.addr));
+		addr.family = q.signalled.family;
+		addr.realm_key = q.uid;
+		for (uint32_t i = 0; i < cfg_->n_realms; i++)
+			if (rr_realm_key(cfg_->realm[i].name) == q.uid)
+				addr.realm = (uint8_t)i;
+		ASSERT_EQ(rr_region_addr_add(
+				  &region, (uint32_t)rr_region_addr_find_free(&region), &addr),
+			0);
+	}
+
 	void answer(uint32_t worker, const struct rr_request &q) {
 		struct rr_reply reply = {};
 
@@ -271,7 +298,14 @@ class FakeDataplane {
 		reply.slot = q.slot;
 		reply.op = q.op;
 		reply.dp_generation = region.header->dp_generation;
-		if (q.op != RR_REQUEST_BARRIER) {
+		if (q.op == RR_REQUEST_ADDR_SET || q.op == RR_REQUEST_ADDR_DEL) {
+			EXPECT_EQ(worker, region.n_workers);
+			addrs_seen.push_back(q);
+			reply.status = addr_status;
+			if (addr_status == RR_REPLY_OK)
+				apply_addr(q);
+		} else if (q.op != RR_REQUEST_BARRIER) {
+			EXPECT_LT(worker, region.n_workers);
 			seen.push_back(q);
 			reply.status = status;
 			if (status == RR_REPLY_OK && q.slot < region.n_flows)

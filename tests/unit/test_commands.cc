@@ -440,7 +440,7 @@ TEST_F(CommandTest, FailedMoveLeavesTheRealmAlone) {
 }
 
 TEST_F(CommandTest, MoreThanTheConfiguredSessionsAreRefused) {
-	cfg.max_sessions = 1;
+	ctl.live.max_sessions = 1;
 	command("U c 198.18.0.50 4000 ft");
 	EXPECT_EQ(command("U d 198.18.0.50 4000 ft"), "E72");
 }

@@ -873,7 +873,8 @@ realms = ( { name = "r"; port = "a"; vlan = 4094; hide_address = true;
 		neighbours = ( { address = "fe80::1"; mac = "02:00:00:00:00:01"; } ); }; },
 	{ name = "s"; port = "a"; ipv4 = { prefix = "192.0.2.0/24"; pool = [ "192.0.2.1" ]; }; } );
 bridge = { internal = "r"; external = "s"; };
-media = { port_min = 2; port_max = 65535; sequential_ports = true; port_rest_ms = 1;
+media = { port_min = 2; port_max = 65535; max_addresses = 40; sequential_ports = true;
+	port_rest_ms = 1;
 	learning = "compat"; safe_learn_ms = 11; safe_learn_packets = 12; safe_silence_ms = 13;
 	tos = 0; hop_limit = 255; asymmetric = true; bridge_symmetric = true; };
 control = { sockets = [ "cunix:/tmp/c", "udp6:*:9" ]; socket_mode = "0600";

@@ -174,8 +174,11 @@ TEST_F(DpClientTest, LocalAddressesAreFoundByAddressNotByOrder) {
 
 	load_config(&other, settings, folder.path);
 	dp.start(&other, now);
+	dp.addr_status = RR_REPLY_BAD_REALM;
 	watch();
 	submit(5, 20000);
+	exchange(); // of addresses that it lacks
+	EXPECT_TRUE(dp.seen.empty());
 	exchange();
 	ASSERT_EQ(dp.seen.size(), 1U);
 	const struct rr_shm_addr &addr = dp.region.addrs[rr_slot_addr(&dp.region, dp.seen[0].slot)];

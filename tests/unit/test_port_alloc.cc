@@ -496,3 +496,25 @@ TEST_F(PortAlloc, AgreesWithAModel) {
 		pa = nullptr;
 	}
 }
+
+TEST_F(PortAlloc, AddressesComeAndGo) {
+	uint16_t port;
+
+	params.sequential = true;
+	make();
+	EXPECT_EQ(port_alloc_take(pa, 7, PORT_ALLOC_ANY_WORKER, now_ns, &port), -ERANGE);
+	EXPECT_EQ(port_alloc_add(pa, 7), 0);
+	ASSERT_NE(take(PORT_ALLOC_ANY_WORKER, 7), NONE);
+	EXPECT_EQ(port_alloc_add(pa, 7), 0) << "it is there";
+	EXPECT_EQ(stats(7).n_taken, 1U);
+	EXPECT_EQ(stats(0).n_taken, 0U);
+	port_alloc_remove(pa, 7);
+	EXPECT_EQ(port_alloc_release(pa, 7, 20000, now_ns), -ERANGE);
+	EXPECT_EQ(port_alloc_take_specific(pa, 7, 20000), -ERANGE);
+	EXPECT_FALSE(port_alloc_has_free(pa, 7, now_ns));
+	EXPECT_EQ(port_alloc_longest_rest_ms(pa, 7, now_ns), -1);
+	port_alloc_remove(pa, 7);
+	EXPECT_EQ(port_alloc_add(pa, 7), 0);
+	EXPECT_EQ(stats(7).n_taken, 0U);
+	EXPECT_EQ(port_alloc_add(pa, RR_MAX_ADDRS), -ERANGE);
+}

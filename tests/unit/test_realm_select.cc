@@ -5,6 +5,7 @@
 #include "control_fixture.h"
 
 extern "C" {
+#include "address_pool.h"
 #include "rtpp_parse.h"
 }
 
@@ -221,24 +222,35 @@ TEST_F(BridgeRealmTest, LettersAndLabelsAreCheckedHereToo) {
 	EXPECT_EQ(realm_select(&cfg, &media, &choice, &unbindable), RTPP_E_LOCAL_ADDR);
 }
 
-TEST_F(RealmTest, PoolsAreRanges) {
+TEST_F(RealmTest, PortsComeFromActiveAddressesOfTheRealm) {
+	auto pool = std::make_unique<struct address_pool>();
 	struct session_local local = {};
-	uint32_t first, n;
+	struct address_list from;
 
 	load();
+	address_pool_init(pool.get(), &cfg);
 	local.realm = 1;
 	local.family = RR_FAMILY_IPV4;
-	realm_pool(&cfg, &local, &first, &n);
-	EXPECT_EQ(n, 2U);
-	EXPECT_EQ(cfg.addr[first].realm, 1);
-	local.family = RR_FAMILY_IPV6;
-	realm_pool(&cfg, &local, &first, &n);
-	EXPECT_EQ(n, 0U);
+	address_pool_choice(pool.get(), &local, &from);
+	ASSERT_EQ(from.n, 2U);
+	EXPECT_EQ(cfg.addr[from.index[0]].realm, 1);
+	EXPECT_EQ(from.index[1], from.index[0] + 1);
+	address_pool_set(pool.get(), from.index[0], RR_ADDRESS_DRAINING);
+	local.addr = from.index[0];
+	address_pool_choice(pool.get(), &local, &from);
+	ASSERT_EQ(from.n, 1U);
+	EXPECT_EQ(from.index[0], local.addr + 1);
 	local.exact = true;
-	local.addr = 2;
-	realm_pool(&cfg, &local, &first, &n);
-	EXPECT_EQ(first, 2U);
-	EXPECT_EQ(n, 1U);
+	address_pool_choice(pool.get(), &local, &from);
+	EXPECT_EQ(from.n, 0U);
+	local.addr++;
+	address_pool_choice(pool.get(), &local, &from);
+	ASSERT_EQ(from.n, 1U);
+	EXPECT_EQ(from.index[0], local.addr);
+	local.exact = false;
+	local.family = RR_FAMILY_IPV6;
+	address_pool_choice(pool.get(), &local, &from);
+	EXPECT_EQ(from.n, 0U);
 }
 
 } // namespace

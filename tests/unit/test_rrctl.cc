@@ -136,6 +136,8 @@ class Rrctl : public testing::Test {
 	}
 
 	void install_call();
+	void store_address(
+		uint64_t id, const std::string &realm, const std::string &addr, uint8_t state);
 	void store_counters(const std::map<size_t, uint64_t> &counters);
 	void store_call(
 		uint64_t id, const std::string &callid, const std::string &tag, uint32_t flags = 0);
@@ -197,12 +199,12 @@ void Rrctl::install_call() {
 	flow(0, 35001)->uid = 7; // deleted: neither installed nor listed
 }
 
-void put(MDB_txn *txn, uint64_t id, const std::string &record) {
+void put(MDB_txn *txn, uint64_t id, const std::string &record, const char *db = RR_STORE_SESSIONS) {
 	MDB_val key = {sizeof(id), &id};
 	MDB_val value = {record.size(), const_cast<char *>(record.data())};
 	MDB_dbi dbi;
 
-	ASSERT_EQ(mdb_dbi_open(txn, RR_STORE_SESSIONS, MDB_CREATE | MDB_INTEGERKEY, &dbi), 0);
+	ASSERT_EQ(mdb_dbi_open(txn, db, MDB_CREATE | MDB_INTEGERKEY, &dbi), 0);
 	ASSERT_EQ(mdb_put(txn, dbi, &key, &value, 0), 0);
 }
 
@@ -236,6 +238,28 @@ void Rrctl::store_call(
 	ASSERT_EQ(mdb_env_open(env, cfg_->store_dir, MDB_NOSYNC, 0600), 0);
 	ASSERT_EQ(mdb_txn_begin(env, nullptr, 0, &txn), 0);
 	put(txn, id, record);
+	ASSERT_EQ(mdb_txn_commit(txn), 0);
+	mdb_env_close(env);
+}
+
+void Rrctl::store_address(
+	uint64_t id, const std::string &realm, const std::string &addr, uint8_t state) {
+	struct rr_store_address row = {};
+	MDB_env *env;
+	MDB_txn *txn;
+
+	row.addr = endpoint(addr.c_str(), 0);
+	row.state = state;
+	row.named = 1;
+	row.realm_len = static_cast<uint16_t>(realm.size());
+	std::string record(reinterpret_cast<const char *>(&row), sizeof(row));
+
+	mkdir((dir() + "/store").c_str(), 0700);
+	ASSERT_EQ(mdb_env_create(&env), 0);
+	ASSERT_EQ(mdb_env_set_maxdbs(env, RR_STORE_N_DBS), 0);
+	ASSERT_EQ(mdb_env_open(env, cfg_->store_dir, MDB_NOSYNC, 0600), 0);
+	ASSERT_EQ(mdb_txn_begin(env, nullptr, 0, &txn), 0);
+	put(txn, id, record + realm, RR_STORE_ADDRESSES);
 	ASSERT_EQ(mdb_txn_commit(txn), 0);
 	mdb_env_close(env);
 }
@@ -403,6 +427,37 @@ TEST_F(Rrctl, WhatIsToBeDoneNeedsControl) {
 		EXPECT_EQ(r.out, "");
 	}
 	EXPECT_EQ(run("drain now").status, 2);
+}
+
+TEST_F(Rrctl, AddressListCountsCallsAndPorts) {
+	store_call(1, "one", "tag", 0);
+	store_call(2, "two", "tag", RR_RECORD_ENDING);
+	store_address(0, "external", "198.18.0.10", RR_ADDRESS_ACTIVE);
+	store_address(1, "internal", "2001:db8::10", RR_ADDRESS_DRAINING);
+	store_address(7, "external", "198.18.0.11", RR_ADDRESS_GONE);
+	json_t *doc = json("address list");
+	const json_t *list = json_object_get(doc, "addresses");
+
+	ASSERT_EQ(json_array_size(list), 3U);
+	const struct {
+		const char *realm, *address, *state;
+		int calls, ports;
+	} want[] = {
+		{"external", "198.18.0.10", "active", 2, 4},
+		{"internal", "2001:db8::10", "draining", 2, 4},
+		{"external", "198.18.0.11", "gone", 0, 0},
+	};
+	for (size_t i = 0; i < 3; i++) {
+		const json_t *row = json_array_get(list, i);
+
+		EXPECT_EQ(text(row, "realm"), want[i].realm);
+		EXPECT_EQ(text(row, "address"), want[i].address);
+		EXPECT_EQ(text(row, "state"), want[i].state);
+		EXPECT_EQ(number(row, "calls"), want[i].calls);
+		EXPECT_EQ(number(row, "ports"), want[i].ports);
+		EXPECT_TRUE(json_is_true(json_object_get(row, "in_file")));
+	}
+	json_decref(doc);
 }
 
 TEST_F(Rrctl, StatusTakesLifeFromTheLocksAndTheRestFromTheRegion) {

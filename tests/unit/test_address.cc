@@ -1,0 +1,392 @@
+// SPDX-License-Identifier: BSD-2-Clause
+// Local addresses that come and go while control runs: what an operator asks, what becomes of
+// calls, and how control, store and dataplane agree again when one of them died in between. The
+// dataplane is the fake one; the real one's part is tests/packets/addresses.py.
+#include "control_fixture.h"
+
+extern "C" {
+#include "operator.h"
+}
+
+namespace {
+
+using namespace ctltest;
+
+const char *const NEW = "198.18.1.9"; // in lab1
+
+class AddressTest : public ControlTest {
+      protected:
+	static void on_outcome(struct job *job) {
+		replies()[job] = operator_outcome(job);
+		job_free(job);
+	}
+
+	struct job *ask_only(std::string words) {
+		struct job *job = job_new();
+
+		for (char &c : words)
+			c = c == ' ' ? '\0' : c;
+		words += '\0';
+		memcpy(job->bytes, words.data(), words.size());
+		job->command = {job->bytes, words.size()};
+		job->origin.reply = on_outcome;
+		replies().erase(job);
+		control_turn_begin(&ctl, now);
+		operator_execute(&ctl, job);
+		return job;
+	}
+
+	std::string outcome(struct job *job) {
+		for (int i = 0; i < 1000 && !replied(job); i++)
+			turn();
+		EXPECT_TRUE(replied(job));
+		return replied(job) ? replies().at(job) : "";
+	}
+
+	std::string ask(const std::string &words) {
+		return outcome(ask_only(words));
+	}
+
+	struct rr_endpoint endpoint_of(const std::string &text) {
+		struct rr_endpoint ep;
+
+		EXPECT_EQ(rr_endpoint_parse_addr(&ep, text.c_str(), RR_FAMILY_NONE), 0);
+		return ep;
+	}
+
+	int index_of(const std::string &text) {
+		struct rr_endpoint ep = endpoint_of(text);
+
+		return address_pool_find(&ctl.addresses, &ep);
+	}
+
+	int state_of(const std::string &text) {
+		int index = index_of(text);
+
+		return index < 0 ? (int)RR_ADDRESS_FREE : ctl.addresses.state[index];
+	}
+
+	bool dp_has(const std::string &text) {
+		struct rr_endpoint ep = endpoint_of(text);
+
+		return rr_region_addr_find(&dp.region, ep.addr, ep.family) >= 0;
+	}
+
+	// Addresses that n calls of lab1 get their first ports from.
+	std::map<std::string, int> spread(const std::string &name, int n) {
+		std::map<std::string, int> count;
+
+		for (int i = 0; i < n; i++) {
+			std::string callid = name + std::to_string(i);
+			std::string reply =
+				command("Ul{lab1} " + callid + " 198.18.1.50 4000 from");
+			size_t space = reply.find(' ');
+
+			EXPECT_NE(space, std::string::npos) << reply;
+			count[reply.substr(space + 1)]++;
+		}
+		return count;
+	}
+
+	void end_calls(const std::string &name, int n) {
+		for (int i = 0; i < n; i++)
+			EXPECT_EQ(command("D " + name + std::to_string(i) + " from"), "0");
+	}
+
+	void restart_control() {
+		crash();
+		open();
+		settle();
+	}
+
+	// The file as it would be read by the next start.
+	void reload(const std::string &from, const std::string &to) {
+		std::string text = config_text(settings, folder.path);
+		size_t at = text.find(from);
+		std::string path = folder.path + "/rtprelay.conf";
+		FILE *f = fopen(path.c_str(), "w");
+
+		ASSERT_NE(at, std::string::npos);
+		text.replace(at, from.size(), to);
+		ASSERT_EQ(fwrite(text.data(), 1, text.size(), f), text.size());
+		fclose(f);
+		ASSERT_EQ(rr_config_load(&cfg, path.c_str(), stderr), 0);
+	}
+};
+
+TEST_F(AddressTest, AddedOneTakesCalls) {
+	EXPECT_EQ(spread("before", 20).count(NEW), 0U);
+	EXPECT_EQ(ask(std::string("address-add lab1 ") + NEW), "{\"addresses\": 1}");
+	EXPECT_EQ(state_of(NEW), RR_ADDRESS_ACTIVE);
+	EXPECT_TRUE(dp_has(NEW));
+	EXPECT_GT(spread("after", 20)[NEW], 0);
+	EXPECT_EQ(ask(std::string("address-add lab1 ") + NEW), "{\"addresses\": 0}");
+}
+
+TEST_F(AddressTest, ARangeIsAddedWhole) {
+	EXPECT_EQ(ask("address-add lab6 2001:db8:6::10-2001:db8:6::14"), "{\"addresses\": 5}");
+	EXPECT_TRUE(dp_has("2001:db8:6::14"));
+	EXPECT_FALSE(dp_has("2001:db8:6::15"));
+}
+
+TEST_F(AddressTest, WhatCannotBeIsRefusedAndChangesNothing) {
+	uint32_t n = cfg.n_addrs;
+
+	EXPECT_EQ(ask("address-add nope 198.18.1.9"), "error nope: no such realm");
+	EXPECT_EQ(ask("address-add lab1 198.18.1"),
+		"error 198.18.1: expected ADDRESS or LOWEST-HIGHEST");
+	EXPECT_EQ(ask("address-add lab1 198.18.1.9-198.18.1.8"),
+		"error 198.18.1.9-198.18.1.8: expected ADDRESS or LOWEST-HIGHEST");
+	EXPECT_EQ(ask("address-add lab1 198.18.1.9-2001:db8::1"),
+		"error 198.18.1.9-2001:db8::1: expected ADDRESS or LOWEST-HIGHEST");
+	EXPECT_EQ(ask("address-add lab6 2001:db8:6::1-2001:db8:6::ffff"),
+		"error 2001:db8:6::1-2001:db8:6::ffff: more than 512 addresses");
+	EXPECT_EQ(ask("address-add lab1 198.18.1.254-198.18.1.255"),
+		"error 198.18.1.255 is no host address of the realm's prefix");
+	EXPECT_EQ(ask("address-add lab1 198.18.7.9"),
+		"error 198.18.7.9 is outside the realm's prefix");
+	EXPECT_EQ(ask("address-add lab1 2001:db8:6::9"),
+		"error 2001:db8:6::9 is of a family that the realm does not speak");
+	EXPECT_EQ(ask("address-add main 198.18.0.254"),
+		"error 198.18.0.254 is a gateway or neighbour");
+	EXPECT_EQ(ask("address-add main 198.18.1.1"), "error 198.18.1.1 belongs to another realm");
+	EXPECT_EQ(ask("address-drain 198.18.1.9"), "error 198.18.1.9 is no local address");
+	EXPECT_EQ(
+		ask("address-drain 198.18.1.2-198.18.1.3"), "error 198.18.1.3 is no local address");
+	EXPECT_EQ(state_of("198.18.1.2"), RR_ADDRESS_ACTIVE);
+	EXPECT_EQ(ctl.cfg->n_addrs, n);
+	EXPECT_TRUE(dp.addrs_seen.empty());
+}
+
+TEST_F(AddressTest, RefusalOfTheDataplaneTakesAllOfItBack) {
+	const std::pair<uint16_t, const char *> refusals[] = {
+		{RR_REPLY_NO_ROOM, "error the region is laid out for no more addresses, see "
+				   "media.max_addresses"},
+		{RR_REPLY_NO_MEMORY, "error there is no memory for the flows of one more, see the "
+				     "log of rtprelay-dp"},
+		{RR_REPLY_BAD_REALM,
+			"error the dataplane read a file in which the realm cannot have it"},
+		{RR_REPLY_BAD_ENDPOINT, "error the dataplane refuses it"},
+	};
+
+	for (const auto &refusal : refusals) {
+		dp.addr_status = refusal.first;
+		EXPECT_EQ(ask("address-add lab1 198.18.1.9-198.18.1.11"), refusal.second);
+		dp.addr_status = RR_REPLY_OK;
+		pass(2);
+		EXPECT_EQ(state_of(NEW), RR_ADDRESS_FREE);
+		EXPECT_FALSE(dp_has(NEW));
+	}
+}
+
+TEST_F(AddressTest, SilentDataplaneIsGivenUpAndPutRightLater) {
+	struct job *job = ask_only(std::string("address-add lab1 ") + NEW);
+
+	control_turn_commit(&ctl);
+	control_poll(&ctl, now);
+	EXPECT_FALSE(replied(job));
+	EXPECT_EQ(ask("address-drain 198.18.1.1"), "error another change of addresses is under way")
+		<< "one at a time";
+	EXPECT_EQ(outcome(job), "{\"addresses\": 1}");
+
+	job = ask_only("address-add lab1 198.18.1.10");
+	control_turn_commit(&ctl);
+	now += SECOND;
+	control_poll(&ctl, now);
+	EXPECT_EQ(outcome(job), "error the dataplane does not answer");
+	EXPECT_TRUE(dp_has("198.18.1.10")) << "it was only slow";
+	pass(2);
+	EXPECT_FALSE(dp_has("198.18.1.10"));
+
+	dp.stop();
+	job = ask_only("address-add lab1 198.18.1.11");
+	turn();
+	now += 2 * SECOND;
+	EXPECT_EQ(outcome(job), "error the dataplane does not answer");
+	EXPECT_EQ(state_of("198.18.1.11"), RR_ADDRESS_FREE);
+}
+
+TEST_F(AddressTest, DrainedOneKeepsItsCallsAndIsGoneWithTheLast) {
+	auto count = spread("old", 10);
+	ASSERT_GT(count["198.18.1.1"], 0);
+	unsigned int n_installed = dp.n_installed();
+
+	EXPECT_EQ(ask("address-drain 198.18.1.1"), "{\"addresses\": 1}");
+	EXPECT_EQ(state_of("198.18.1.1"), RR_ADDRESS_DRAINING);
+	EXPECT_EQ(dp.n_installed(), n_installed);
+	EXPECT_EQ(spread("new", 10)["198.18.1.2"], 10);
+	pass(2);
+	EXPECT_TRUE(dp_has("198.18.1.1"));
+	EXPECT_EQ(command("Ll{198.18.1.1} new0 198.18.1.51 4000 from to").substr(0, 1), "E")
+		<< "not even by name";
+	end_calls("old", 10);
+	pass(3);
+	EXPECT_EQ(state_of("198.18.1.1"), RR_ADDRESS_GONE);
+	EXPECT_FALSE(dp_has("198.18.1.1"));
+	EXPECT_EQ(ask("address-drain 198.18.1.1"), "error 198.18.1.1 is no local address");
+	EXPECT_EQ(ask("address-add lab1 198.18.1.1"), "{\"addresses\": 1}");
+	EXPECT_TRUE(dp_has("198.18.1.1"));
+	EXPECT_GT(spread("again", 10)["198.18.1.1"], 0);
+}
+
+TEST_F(AddressTest, DrainingEndsByAddingAgain) {
+	spread("old", 10);
+	ask("address-drain 198.18.1.1");
+	EXPECT_EQ(ask("address-add lab1 198.18.1.1"), "{\"addresses\": 1}");
+	end_calls("old", 10);
+	pass(3);
+	EXPECT_EQ(state_of("198.18.1.1"), RR_ADDRESS_ACTIVE);
+	EXPECT_TRUE(dp_has("198.18.1.1"));
+}
+
+TEST_F(AddressTest, RealmWithoutAnAddressTakesNoCalls) {
+	ask("address-drain 198.18.1.1-198.18.1.2");
+	EXPECT_EQ(command("Ul{lab1} c 198.18.1.50 4000 from").substr(0, 1), "E");
+	EXPECT_NE(command("U c 198.18.1.50 4000 from").substr(0, 1), "E");
+}
+
+// An index is used again: nothing of the address that had it before stands in the way.
+TEST_F(AddressTest, IndexIsUsedAgain) {
+	for (int i = 0; i < 3; i++) {
+		std::string name = "turn" + std::to_string(i) + "-";
+		std::string addr = "198.18.1." + std::to_string(20 + i);
+
+		ask("address-add lab1 " + addr);
+		int index = index_of(addr);
+		EXPECT_EQ(index, (int)cfg.n_addrs);
+		EXPECT_GT(spread(name, 20)[addr], 0);
+		ask("address-drain " + addr);
+		end_calls(name, 20);
+		pass(3);
+		EXPECT_EQ(state_of(addr), RR_ADDRESS_FREE);
+		EXPECT_FALSE(dp_has(addr));
+	}
+}
+
+TEST_F(AddressTest, ControlThatWasKilledFindsThemAgain) {
+	ask(std::string("address-add lab1 ") + NEW);
+	auto count = spread("old", 20);
+	ASSERT_GT(count[NEW], 0);
+	ASSERT_GT(count["198.18.1.1"], 0);
+	ask("address-drain 198.18.1.1");
+	ask("address-drain 198.18.1.2");
+	unsigned int n_installed = dp.n_installed();
+
+	restart_control();
+	EXPECT_EQ(state_of(NEW), RR_ADDRESS_ACTIVE);
+	EXPECT_EQ(state_of("198.18.1.1"), RR_ADDRESS_DRAINING);
+	EXPECT_EQ(session_index_count(&ctl.index), 20U);
+	EXPECT_EQ(dp.n_installed(), n_installed);
+	EXPECT_EQ(spread("new", 10)[NEW], 10);
+	end_calls("old", 20);
+	pass(3);
+	EXPECT_EQ(state_of("198.18.1.1"), RR_ADDRESS_GONE);
+	restart_control();
+	EXPECT_EQ(state_of("198.18.1.1"), RR_ADDRESS_GONE);
+	pass(2);
+	EXPECT_FALSE(dp_has("198.18.1.1"));
+}
+
+// Between the dataplane's answer and the commit.
+TEST_F(AddressTest, ControlThatWasKilledHalfWayLeavesNothing) {
+	ask_only(std::string("address-add lab1 ") + NEW);
+	control_turn_commit(&ctl);
+	dp.serve(now);
+	ASSERT_TRUE(dp_has(NEW));
+	restart_control();
+	EXPECT_EQ(state_of(NEW), RR_ADDRESS_FREE);
+	pass(2);
+	EXPECT_FALSE(dp_has(NEW));
+}
+
+TEST_F(AddressTest, NewRegionIsToldOfThemBeforeTheirCalls) {
+	ask(std::string("address-add lab1 ") + NEW);
+	ask("address-drain 198.18.1.1");
+	ASSERT_GT(spread("old", 20)[NEW], 0);
+	unsigned int n_installed = dp.n_installed();
+	char path[RR_PATH_LEN + 64];
+
+	rr_region_path(&cfg, path, sizeof(path));
+	dp.stop();
+	ASSERT_EQ(unlink(path), 0);
+	dp.start(&cfg, now);
+	ASSERT_FALSE(dp_has(NEW));
+	now += SECOND;
+	pass(1);
+	EXPECT_TRUE(dp_has(NEW));
+	EXPECT_EQ(dp.n_installed(), n_installed);
+}
+
+TEST_F(AddressTest, AdoptedRegionNeedsToBeToldNothing) {
+	ask(std::string("address-add lab1 ") + NEW);
+	spread("old", 20);
+	dp.stop();
+	dp.addrs_seen.clear();
+	dp.start(&cfg, now);
+	ASSERT_TRUE(dp.adopted);
+	pass(2);
+	EXPECT_TRUE(dp.addrs_seen.empty());
+	EXPECT_TRUE(dp_has(NEW));
+}
+
+// It has no memory at its start; later it has.
+TEST_F(AddressTest, DataplaneIsAskedAgain) {
+	char path[RR_PATH_LEN + 64];
+
+	ask(std::string("address-add lab1 ") + NEW);
+	ASSERT_GT(spread("old", 20)[NEW], 0);
+	unsigned int n_installed = dp.n_installed();
+	rr_region_path(&cfg, path, sizeof(path));
+	dp.stop();
+	ASSERT_EQ(unlink(path), 0);
+	dp.addr_status = RR_REPLY_NO_MEMORY;
+	dp.start(&cfg, now);
+	pass(2);
+	EXPECT_FALSE(dp_has(NEW));
+	EXPECT_LT(dp.n_installed(), n_installed);
+	EXPECT_GT(dp.n_installed(), 0U);
+	dp.addr_status = RR_REPLY_OK;
+	pass(3);
+	EXPECT_TRUE(dp_has(NEW));
+	EXPECT_EQ(dp.n_installed(), n_installed);
+}
+
+// The old file and what an operator added since: it stays. A file that names one no longer drains
+// it, and one whose prefix cannot have it ends its calls.
+TEST_F(AddressTest, FileAndStoreAtAStart) {
+	ask(std::string("address-add lab1 ") + NEW);
+	ASSERT_GT(spread("old", 20)["198.18.1.1"], 0);
+	ask("address-drain 198.18.1.2");
+	close();
+	reload("pool = [ \"198.18.1.1\", \"198.18.1.2\" ]", "pool = [ \"198.18.1.2\" ]");
+	open();
+	settle();
+	EXPECT_EQ(state_of(NEW), RR_ADDRESS_ACTIVE);
+	EXPECT_EQ(state_of("198.18.1.1"), RR_ADDRESS_DRAINING);
+	EXPECT_EQ(state_of("198.18.1.2"), RR_ADDRESS_DRAINING) << "as the operator said";
+	EXPECT_EQ(session_index_count(&ctl.index), 20U);
+	end_calls("old", 20);
+	pass(3);
+	EXPECT_EQ(state_of("198.18.1.1"), RR_ADDRESS_FREE);
+	EXPECT_EQ(state_of("198.18.1.2"), RR_ADDRESS_GONE);
+
+	ASSERT_EQ(spread("new", 5)[NEW], 5);
+	close();
+	reload("prefix = \"198.18.1.0/24\"; pool = [ \"198.18.1.1\", \"198.18.1.2\" ]",
+		"prefix = \"198.18.1.0/29\"; pool = [ \"198.18.1.1\", \"198.18.1.2\" ]");
+	open();
+	settle();
+	EXPECT_EQ(state_of(NEW), RR_ADDRESS_FREE);
+	EXPECT_EQ(session_index_count(&ctl.index), 0U);
+	EXPECT_EQ(state_of("198.18.1.1"), RR_ADDRESS_ACTIVE) << "the file names it again";
+}
+
+TEST_F(AddressTest, EndWhileAChangeIsUnderWay) {
+	struct job *job = ask_only(std::string("address-add lab1 ") + NEW);
+
+	control_turn_commit(&ctl);
+	close();
+	EXPECT_FALSE(replied(job));
+}
+
+} // namespace
