@@ -158,7 +158,19 @@ class Addresses(unittest.TestCase):
             "a drop by name", self.dp.check_alive
         )
 
+    def wait_for_the_last_announcement(self):
+        """Of the start: every address is announced three times."""
+        seen = []
+
+        def all_said():
+            seen.extend(Ether(f) for f in self.dp.wire("outer").receive())
+            pool = EXT.pool(4, 1)
+            return sum(ARP in p and p[ARP].psrc == p[ARP].pdst == pool for p in seen) == 3
+
+        wait_until(all_said, "announcements of the start", self.dp.check_alive)
+
     def test_the_link_is_told_and_answered(self):
+        self.wait_for_the_last_announcement()
         for addr in (NEW4, NEW6):
             self.assertEqual(self.add(addr), N["RR_REPLY_OK"])
         seen = []
