@@ -25,45 +25,51 @@ say = $(if $(V),,@printf '  %-5s %s\n' $(1) $@;)
 
 COMMON_SRC := counters.c endpoint.c log.c ring.c shm_region.c shm_addrs.c config.c config_schema.c \
 	config_value.c config_number.c config_net.c config_socket.c config_check.c config_print.c flow_totals.c \
-	session_record.c
+	session_record.c msg_ring.c
 
-COMMON_SRC += msg_ring.c
 
 DP_SRC := main.c eal.c memif.c port.c steering.c worker.c io.c parse.c addr_table.c flow.c \
 	flow_table.c relay.c learn.c latch.c rtp_stats.c rewrite.c fragment_set.c reassembly.c \
-	fragmenter.c packet_ring.c handoff.c punt.c neighbour.c arp.c nd.c mld.c icmp.c command.c upkeep.c addr_command.c
-
-DP_SRC += shared_port.c media_filter.c kernel_hops.c netlink_message.c
+	fragmenter.c packet_ring.c handoff.c punt.c neighbour.c arp.c nd.c mld.c icmp.c command.c upkeep.c \
+	addr_command.c shared_port.c media_filter.c kernel_hops.c netlink_message.c
 # Programs for the kernel, linked into rtprelay-dp as they are.
 BPF_SRC := media_xdp.c media_tc.c
 
-CONTROL_SRC := main.c supervisor.c passed_sockets.c command_socket.c privdrop.c loop.c listener.c \
-	stdio_bridge.c datagram_socket.c stream_conn.c job.c retrans.c keyed_hash.c rtpp_lex.c rtpp_parse.c rtpp_media.c \
-	rtpp_reply.c capabilities.c port_alloc.c port_rest.c control.c command.c session.c session_index.c \
-	session_match.c session_change.c session_flow.c session_media.c session_store.c realm_select.c \
+CONTROL_SRC := main.c supervisor.c passed_sockets.c command_socket.c privdrop.c loop.c \
+	listener.c stdio_bridge.c datagram_socket.c stream_conn.c job.c retrans.c keyed_hash.c \
+	rtpp_lex.c rtpp_parse.c rtpp_media.c rtpp_reply.c capabilities.c port_alloc.c \
+	port_rest.c control.c command.c session.c session_index.c session_match.c \
+	session_change.c session_flow.c session_media.c session_store.c realm_select.c \
 	cmd_update.c cmd_lookup.c cmd_delete.c cmd_query.c cmd_info.c cmd_stats.c cmd_media.c \
-	subcommand.c dp_client.c dp_lane.c dp_region.c dp_request.c store.c store_boot.c folder.c resync.c expiry.c stats.c
-CONTROL_SRC += notice_target.c outbox.c notifier.c
-CONTROL_SRC += clearance.c operator.c operator_socket.c admission.c load.c service_manager.c cookies.c shm_conn.c address_pool.c address.c
-RRCTL_SRC := rrctl.c rrctl_out.c rrctl_region.c rrctl_store.c rrctl_status.c rrctl_port.c rrctl_stats.c rrctl_flow.c rrctl_session.c rrctl_config.c rrctl_operator.c rrctl_address.c
+	subcommand.c dp_client.c dp_lane.c dp_region.c dp_request.c store.c store_boot.c \
+	folder.c resync.c expiry.c stats.c notice_target.c outbox.c notifier.c clearance.c \
+	operator.c operator_socket.c admission.c load.c service_manager.c cookies.c shm_conn.c \
+	address_pool.c address.c
+RRCTL_SRC := rrctl.c rrctl_out.c rrctl_region.c rrctl_store.c rrctl_status.c rrctl_port.c \
+	rrctl_stats.c rrctl_flow.c rrctl_session.c rrctl_config.c rrctl_operator.c \
+	rrctl_address.c
 RTPPLOAD_SRC := rtppload.c load_link.c load_book.c load_figures.c
 
 # Unit tests: a name here is tests/unit/test_NAME.cc; test_NAME_OBJ names what it links.
-UNIT_TESTS := counters endpoint log config rrctl ring region arp nd mld icmp steering neighbour rtpp_lex rtpp_parse rtpp_reply port_alloc retrans command_socket listener stdio_bridge session session_change no_memory commands turn realm_select store expiry resync dp_client
-UNIT_TESTS += eal memif side_doors learn parse flow_table flow_read rtp_stats relay rewrite command fragment_set fragmenter
-UNIT_TESTS += notice_target outbox notifier
-UNIT_TESTS += clearance operator operator_socket load msg_ring shm_conn rtpp_shm netlink_message media_match address
-STRESS_TESTS := ring region flow
-STRESS_TESTS += msg_ring
-FUZZ_TARGETS := rtpp stdio parse rtp dp_msg
-FUZZ_TARGETS += shm stream datagram
+UNIT_TESTS := counters endpoint log config rrctl ring region arp nd mld icmp steering neighbour \
+	rtpp_lex rtpp_parse rtpp_reply port_alloc retrans command_socket listener stdio_bridge \
+	session session_change no_memory commands turn realm_select store expiry resync \
+	dp_client eal memif side_doors learn parse flow_table flow_read rtp_stats relay rewrite \
+	command fragment_set fragmenter notice_target outbox notifier clearance operator \
+	operator_socket load msg_ring shm_conn rtpp_shm netlink_message media_match address
+STRESS_TESTS := ring region flow msg_ring
+FUZZ_TARGETS := rtpp stdio parse rtp dp_msg shm stream datagram
 # Scripts: tests/golden/NAME, tests/packets/NAME.py, tests/smoke/NAME.sh, tests/sip/NAME.sh,
 # tests/crash/NAME.py.
 GOLDEN_TESTS := transcripts vectors supervision notices full_pool operator cluster command_line
-PACKET_TESTS := relay fragments drops learning slow_path turns workers start_stop hostile_region addresses
-SMOKE_TESTS := call_test families_test many_calls_test reinvite_test spoof_test ttl_test control_restart_test dataplane_restart_test second_instance_test tcp_controller_test stdio_controller_test overload_test shm_controller_test instances_test shared_test front_test front_shared_test addresses_test
-SIP_TESTS := calls_test hold_test cancel_test unanswered_test ipv6_test
-SIP_TESTS += late_offer_test refused_test
+PACKET_TESTS := relay fragments drops learning slow_path turns workers start_stop hostile_region \
+	addresses
+SMOKE_TESTS := call_test families_test many_calls_test reinvite_test spoof_test ttl_test \
+	control_restart_test dataplane_restart_test second_instance_test tcp_controller_test \
+	stdio_controller_test overload_test shm_controller_test instances_test shared_test \
+	front_test front_shared_test addresses_test
+SIP_TESTS := calls_test hold_test cancel_test unanswered_test ipv6_test late_offer_test \
+	refused_test
 CRASH_TESTS := model_test crash_points random_kills
 
 test_counters_OBJ := common/counters.o
@@ -79,7 +85,6 @@ test_rrctl_LIBS = $(RRCTL_LIBS)
 $(BUILD)/tests/test_rrctl: | $(BUILD)/rrctl
 test_ring_OBJ := common/ring.o
 test_msg_ring_OBJ := common/msg_ring.o
-test_region_OBJ := common/shm_region.o common/counters.o
 test_region_OBJ = $(REGION_OBJ)
 test_region_LIBS = $(COMMON_LIBS) -Wl,--wrap=madvise
 test_arp_OBJ := dpdk_app/arp.o
@@ -87,9 +92,8 @@ test_nd_OBJ := dpdk_app/nd.o
 test_mld_OBJ := dpdk_app/mld.o
 test_icmp_OBJ := dpdk_app/icmp.o
 test_eal_OBJ := dpdk_app/eal.o dpdk_app/port.o dpdk_app/steering.o dpdk_app/shared_port.o \
-	dpdk_app/media_filter.o dpdk_app/bpf/programs.o common/log.o common/endpoint.o \
-	common/shm_region.o common/counters.o
-test_eal_LIBS = $(DP_LIBS)
+	dpdk_app/media_filter.o dpdk_app/bpf/programs.o $(REGION_OBJ)
+test_eal_LIBS = $(DP_LIBS) $(COMMON_LIBS)
 test_netlink_message_OBJ := dpdk_app/netlink_message.o
 test_netlink_message_LIBS = -lmnl
 test_media_match_OBJ := dpdk_app/addr_table.o
@@ -200,9 +204,6 @@ test_operator_socket_OBJ = $(CORE_OBJ) control/operator_socket.o control/command
 test_operator_socket_LIBS = $(CORE_LIBS) -levent_core
 stress_ring_OBJ := common/ring.o
 stress_msg_ring_OBJ := common/msg_ring.o
-stress_region_OBJ := common/shm_region.o common/counters.o
-stress_flow_OBJ = $(LEARNING_OBJ) dpdk_app/relay.o common/ring.o common/shm_region.o \
-	common/counters.o common/flow_totals.o
 stress_region_OBJ := $(REGION_OBJ)
 stress_region_LIBS = $(COMMON_LIBS)
 stress_flow_OBJ = $(filter-out common/endpoint.o,$(LEARNING_OBJ)) dpdk_app/relay.o common/ring.o $(REGION_OBJ) \
