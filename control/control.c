@@ -310,6 +310,7 @@ static void end_clearances(struct control *ctl) {
 
 	while ((job = jobs->first) != NULL &&
 		(clearance_is_over(ctl, job) || job->deadline_ns <= ctl->now_ns)) {
+		job->failed = !clearance_is_over(ctl, job);
 		job_list_remove(jobs, job);
 		finish(ctl, job);
 	}

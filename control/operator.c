@@ -61,8 +61,8 @@ const char *operator_outcome(const struct job *job) {
 		return RR_OPERATOR_ERROR "it is done, but not saved: the store does not take it, "
 					 "see the log of rtprelayd";
 	if (job->failed)
-		return RR_OPERATOR_ERROR "it is done, but the dataplane does not acknowledge it; "
-					 "it is told again when it is back";
+		return RR_OPERATOR_ERROR "it is done, but the dataplane has not acknowledged all "
+					 "of it yet; what is missing is told again";
 	return job->answer;
 }
 

@@ -115,8 +115,8 @@ TEST_F(OperatorTest, ClearSaysWhenTheDataplaneIsSilent) {
 	turn();
 	EXPECT_FALSE(replied(job));
 	now += 2 * SECOND;
-	EXPECT_EQ(outcome(job), "error it is done, but the dataplane does not acknowledge it; "
-				"it is told again when it is back");
+	EXPECT_EQ(outcome(job), "error it is done, but the dataplane has not acknowledged all "
+				"of it yet; what is missing is told again");
 	EXPECT_EQ(session("c1"), nullptr);
 }
 
