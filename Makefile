@@ -25,7 +25,7 @@ say = $(if $(V),,@printf '  %-5s %s\n' $(1) $@;)
 
 COMMON_SRC := counters.c endpoint.c log.c ring.c shm_region.c shm_addrs.c config.c config_schema.c \
 	config_value.c config_number.c config_net.c config_socket.c config_check.c config_print.c flow_totals.c \
-	session_record.c msg_ring.c
+	config_diff.c session_record.c msg_ring.c
 
 
 DP_SRC := main.c eal.c memif.c port.c steering.c worker.c io.c parse.c addr_table.c flow.c \

@@ -176,6 +176,10 @@ void rr_config_print(const struct rr_config *cfg, FILE *out);
 // The same as JSON.
 void rr_config_print_json(const struct rr_config *cfg, FILE *out);
 
+// Write the names of the options that differ, "media.tos, realms[0].vlan", but for the pools of
+// addresses, which may change while rtprelay runs. Returns how many these are, or -ENOMEM.
+int rr_config_diff(const struct rr_config *a, const struct rr_config *b, FILE *out);
+
 // Names a realm where two programs may count the realms of their files differently.
 uint64_t rr_realm_key(const char *name);
 

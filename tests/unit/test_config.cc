@@ -937,6 +937,63 @@ TEST(ConfigPrint, EveryOptionIsPrinted) {
 	EXPECT_NE(printed.find("\"say \\\"a\\\\b\\\"\""), std::string::npos);
 }
 
+// ---- what differs
+
+static std::string diff(const rr_config &a, const rr_config &b) {
+	char *text = nullptr;
+	size_t size = 0;
+	FILE *out = open_memstream(&text, &size);
+	int n = rr_config_diff(&a, &b, out);
+
+	fclose(out);
+	std::string result(text, size);
+	free(text);
+	return std::to_string(n) + " " + result;
+}
+
+TEST(ConfigDiff, NamesWhatIsNotThePools) {
+	const struct {
+		const char *from;
+		const char *to;
+		const char *names;
+	} cases[] = {
+		{"media = {", "media = {", "0 "},
+		{"pool = [ \"198.19.0.10\" ]", "pool = [ \"198.19.0.11-198.19.0.14\" ]", "0 "},
+		{"65000;", "65000; tos = 1;", "1 media.tos"},
+		{"cores = [ 1, 2 ];", "cores = [ 1, 3 ]; mbufs = 1024;",
+			"2 dataplane.cores, dataplane.mbufs"},
+		{"\"int\"; port = \"b\";", "\"int\"; port = \"b\"; vlan = 7;", "1 realms[1].vlan"},
+		{"02:00:00:00:00:0a", "02:00:00:00:00:0b", "1 realms[0].ipv4.neighbours[0].mac"},
+		{"gateway = \"198.18.0.1\";", "", "1 realms[0].ipv4.gateway"},
+		{"device = \"net_null1\"; }",
+			"device = \"net_null1\"; }, "
+			"{ name = \"c\"; device = \"net_null2\"; }",
+			"1 ports"},
+		{"pool = [ \"198.19.0.10\" ]; };",
+			"pool = [ \"198.19.0.10\" ]; }; ipv6 = { prefix = \"2001:db8:9::/64\"; "
+			"pool = [ \"2001:db8:9::1\" ]; };",
+			"1 realms[1].ipv6"},
+	};
+	Loaded is = load(good);
+
+	for (const auto &c : cases) {
+		Loaded other = load(changed(c.from, c.to));
+
+		ASSERT_EQ(other.rc, 0) << other.err;
+		EXPECT_EQ(diff(*is.cfg, *other.cfg), c.names);
+		EXPECT_EQ(diff(*other.cfg, *is.cfg), c.names);
+	}
+}
+
+// Each option of the file that says something else everywhere is named, but for the pools.
+TEST(ConfigDiff, EveryGroupIsLookedAt) {
+	std::string names = diff(*load(good).cfg, *load(everything).cfg);
+
+	for (size_t i = 0; i < rr_config_table.n_rows; i++)
+		EXPECT_NE(names.find(rr_config_table.rows[i].name), std::string::npos) << names;
+	EXPECT_EQ(names.find("pool"), std::string::npos) << names;
+}
+
 // ---- the sample
 
 // Comment signs and line ends out, so that wrapping does not matter.
