@@ -3,8 +3,9 @@
 //
 // A UNIX socket of whole messages (SOCK_SEQPACKET) in run_dir, for its owner and instance.group. A
 // connection carries one request, words that each end with a zero byte, of which the first is the
-// verb; and one answer, JSON or "error TEXT", after which control closes it. The supervisor holds
-// the socket, so that what is asked while a worker is being replaced waits for the next one.
+// verb, and with config-reload a descriptor (SCM_RIGHTS); and one answer, JSON or "error TEXT",
+// after which control closes it. The supervisor holds the socket, so that what is asked while a
+// worker is being replaced waits for the next one.
 #pragma once
 
 #include "compiler.h"

@@ -4,6 +4,7 @@
 
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 // As many as a busy turn needs; more are given back to the heap.
 #define KEEP_MAX 1024
@@ -30,6 +31,8 @@ void job_free(struct job *job) {
 	if (!job)
 		return;
 	free(job->answer);
+	if (job->has_fd)
+		close(job->fd);
 	if (n_free_jobs == KEEP_MAX) {
 		free(job);
 		return;

@@ -63,6 +63,8 @@ struct job {
 	bool saved; // its effect is in the store
 	bool held; // waits for a commit that succeeds
 	uint64_t clears_below; // of an `X`: waits for the end of all sessions with a lower id
+	bool has_fd;
+	int fd; // operator: came with the request; closed with the job
 	bool of_operator; // no command of a controller, and counted as none
 	char *answer; // operator.c: what it says, instead of `reply`; freed with the job
 	uint64_t cookie_row; // where they are there; 0 = nowhere yet

@@ -91,6 +91,27 @@ static void execute(struct operator_client *c, struct job *job, size_t len) {
 	c->os->params.execute(c->os->params.arg, job);
 }
 
+// The request, and a descriptor where one comes with it; the kernel closes those that find no room.
+static ssize_t receive(int fd, struct job *job) {
+	union {
+		struct cmsghdr header; // aligns it
+		char bytes[CMSG_SPACE(sizeof(int))];
+	} passed;
+	struct iovec text = {.iov_base = job->bytes, .iov_len = RR_OPERATOR_MAX_REQUEST};
+	struct msghdr msg = {.msg_iov = &text,
+		.msg_iovlen = 1,
+		.msg_control = passed.bytes,
+		.msg_controllen = CMSG_LEN(sizeof(int))}; // the padding would take another one
+	ssize_t n = recvmsg(fd, &msg, MSG_DONTWAIT | MSG_TRUNC | MSG_CMSG_CLOEXEC);
+	struct cmsghdr *c = n >= 0 ? CMSG_FIRSTHDR(&msg) : NULL;
+
+	job->has_fd = c && c->cmsg_level == SOL_SOCKET && c->cmsg_type == SCM_RIGHTS &&
+		      c->cmsg_len == CMSG_LEN(sizeof(int));
+	if (job->has_fd)
+		memcpy(&job->fd, CMSG_DATA(c), sizeof(job->fd));
+	return n;
+}
+
 static void read_request(struct operator_client *c) {
 	struct job *job = job_new();
 	ssize_t n;
@@ -100,7 +121,7 @@ static void read_request(struct operator_client *c) {
 		client_close(c);
 		return;
 	}
-	n = recv(c->fd, job->bytes, RR_OPERATOR_MAX_REQUEST, MSG_DONTWAIT | MSG_TRUNC);
+	n = receive(c->fd, job);
 	if (n > 0 && n <= RR_OPERATOR_MAX_REQUEST) {
 		execute(c, job, (size_t)n);
 		return;

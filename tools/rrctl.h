@@ -81,8 +81,17 @@ json_t *rrctl_flow_of(const struct rr_region *region, const struct rr_endpoint *
 
 // rrctl_operator.c
 //
-// Have control do something: a verb of control/operator.c and its arguments. Returns RRCTL_DONE and
-// the answer, or RRCTL_REFUSED, having said why on stderr.
+struct rrctl_request {
+	const char *verb; // of control/operator.c
+	int argc;
+	char **argv;
+	int fd; // goes with it; -1: none
+};
+
+// Have control do something. Returns RRCTL_DONE and the answer, or RRCTL_REFUSED, having said why
+// on stderr.
+int rrctl_ask_with(const struct rrctl *ctl, const struct rrctl_request *request, json_t **answer);
+// The same without a descriptor.
 int rrctl_ask(const struct rrctl *ctl, const char *verb, int argc, char **argv, json_t **answer);
 
 // One function a command: arguments behind noun and verb. Returns enum rrctl_status.

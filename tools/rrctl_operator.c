@@ -52,19 +52,37 @@ static bool add_word(char *request, size_t *len, const char *word) {
 	return true;
 }
 
-static bool send_request(int fd, const char *verb, int argc, char **argv) {
-	char request[RR_OPERATOR_MAX_REQUEST];
-	size_t len = 0;
-	bool fits = argc < RR_OPERATOR_MAX_WORDS && add_word(request, &len, verb);
+static ssize_t send_with(int fd, char *text, size_t len, int passed_fd) {
+	union {
+		struct cmsghdr header;
+		char bytes[CMSG_SPACE(sizeof(int))];
+	} passed = {.header = {.cmsg_level = SOL_SOCKET,
+			    .cmsg_type = SCM_RIGHTS,
+			    .cmsg_len = CMSG_LEN(sizeof(int))}};
+	struct iovec part = {.iov_base = text, .iov_len = len};
+	struct msghdr msg = {.msg_iov = &part, .msg_iovlen = 1};
 
-	for (int i = 0; fits && i < argc; i++)
-		fits = add_word(request, &len, argv[i]);
+	if (passed_fd >= 0) {
+		memcpy(CMSG_DATA(&passed.header), &passed_fd, sizeof(passed_fd));
+		msg.msg_control = passed.bytes;
+		msg.msg_controllen = sizeof(passed.bytes);
+	}
+	return sendmsg(fd, &msg, MSG_NOSIGNAL);
+}
+
+static bool send_request(int fd, const struct rrctl_request *request) {
+	char text[RR_OPERATOR_MAX_REQUEST];
+	size_t len = 0;
+	bool fits = request->argc < RR_OPERATOR_MAX_WORDS && add_word(text, &len, request->verb);
+
+	for (int i = 0; fits && i < request->argc; i++)
+		fits = add_word(text, &len, request->argv[i]);
 	if (!fits) {
-		rrctl_refuse("%s: more than fits a request", verb);
+		rrctl_refuse("%s: more than fits a request", request->verb);
 		return false;
 	}
-	if (send(fd, request, len, MSG_NOSIGNAL) < 0) {
-		rrctl_refuse("%s: control does not listen: %s", verb, strerror(errno));
+	if (send_with(fd, text, len, request->fd) < 0) {
+		rrctl_refuse("%s: control does not listen: %s", request->verb, strerror(errno));
 		return false;
 	}
 	return true;
@@ -97,16 +115,22 @@ static int receive_answer(int fd, const char *verb, json_t **answer) {
 	return rc;
 }
 
-int rrctl_ask(const struct rrctl *ctl, const char *verb, int argc, char **argv, json_t **answer) {
-	int fd = connect_control(ctl, verb);
+int rrctl_ask_with(const struct rrctl *ctl, const struct rrctl_request *request, json_t **answer) {
+	int fd = connect_control(ctl, request->verb);
 	int rc = RRCTL_REFUSED;
 
 	if (fd < 0)
 		return rc;
-	if (send_request(fd, verb, argc, argv))
-		rc = receive_answer(fd, verb, answer);
+	if (send_request(fd, request))
+		rc = receive_answer(fd, request->verb, answer);
 	close(fd);
 	return rc;
+}
+
+int rrctl_ask(const struct rrctl *ctl, const char *verb, int argc, char **argv, json_t **answer) {
+	struct rrctl_request request = {.verb = verb, .argc = argc, .argv = argv, .fd = -1};
+
+	return rrctl_ask_with(ctl, &request, answer);
 }
 
 // ---- commands

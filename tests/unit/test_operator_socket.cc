@@ -8,6 +8,7 @@
 #include <string>
 #include <vector>
 
+#include <fcntl.h>
 #include <sys/socket.h>
 #include <sys/un.h>
 #include <unistd.h>
@@ -91,6 +92,24 @@ class OperatorSocketTest : public ::testing::Test {
 		return fd;
 	}
 
+	static void send_with(int fd, const std::vector<int> &passed) {
+		std::vector<char> control(CMSG_SPACE(passed.size() * sizeof(int)));
+		char text[] = "a";
+		struct iovec part = {text, sizeof(text)};
+		struct msghdr msg = {};
+
+		msg.msg_iov = &part;
+		msg.msg_iovlen = 1;
+		msg.msg_control = control.data();
+		msg.msg_controllen = control.size();
+		struct cmsghdr *c = CMSG_FIRSTHDR(&msg);
+		c->cmsg_level = SOL_SOCKET;
+		c->cmsg_type = SCM_RIGHTS;
+		c->cmsg_len = CMSG_LEN(passed.size() * sizeof(int));
+		memcpy(CMSG_DATA(c), passed.data(), passed.size() * sizeof(int));
+		EXPECT_EQ(sendmsg(fd, &msg, 0), (ssize_t)sizeof(text));
+	}
+
 	void answer(struct job *job, const std::string &text) {
 		job->answer = strdup(text.c_str());
 		job_reply(job);
@@ -118,6 +137,29 @@ TEST_F(OperatorSocketTest, OneRequestOneAnswer) {
 	jobs.clear();
 	EXPECT_EQ(heard(fd), "{\"done\": true}");
 	EXPECT_EQ(heard(fd), "");
+}
+
+// The write end of a pipe goes along: whoever reads the other sees when nobody has it any more.
+TEST_F(OperatorSocketTest, OneDescriptorMayComeWithARequest) {
+	for (size_t n = 1; n <= 2; n++) {
+		int ends[2];
+		char byte;
+
+		ASSERT_EQ(pipe2(ends, O_NONBLOCK | O_CLOEXEC), 0);
+		send_with(connect_one(), std::vector<int>(n, ends[1]));
+		close(ends[1]);
+		run();
+		ASSERT_EQ(jobs.size(), 1U);
+		EXPECT_TRUE(jobs[0]->has_fd) << "a second one is closed by the kernel";
+		EXPECT_EQ(write(jobs[0]->fd, "x", 1), 1);
+		EXPECT_EQ(read(ends[0], &byte, 1), 1);
+		answer(jobs[0], "{}");
+		jobs.clear();
+		EXPECT_EQ(read(ends[0], &byte, 1), 0) << "still open somewhere";
+		close(ends[0]);
+	}
+	ask(std::string("a", 2));
+	EXPECT_FALSE(jobs.at(0)->has_fd);
 }
 
 TEST_F(OperatorSocketTest, SecondRequestOfAConnectionIsNotRead) {
