@@ -44,10 +44,10 @@ CONTROL_SRC := main.c supervisor.c passed_sockets.c command_socket.c privdrop.c 
 	subcommand.c dp_client.c dp_lane.c dp_region.c dp_request.c store.c store_boot.c \
 	folder.c resync.c expiry.c stats.c notice_target.c outbox.c notifier.c clearance.c \
 	operator.c operator_socket.c admission.c load.c service_manager.c cookies.c shm_conn.c \
-	address_pool.c address.c
+	address_pool.c address.c address_reload.c
 RRCTL_SRC := rrctl.c rrctl_out.c rrctl_region.c rrctl_store.c rrctl_status.c rrctl_port.c \
 	rrctl_stats.c rrctl_flow.c rrctl_session.c rrctl_config.c rrctl_operator.c \
-	rrctl_address.c
+	rrctl_address.c rrctl_reload.c
 RTPPLOAD_SRC := rtppload.c load_link.c load_book.c load_figures.c
 
 # Unit tests: a name here is tests/unit/test_NAME.cc; test_NAME_OBJ names what it links.
@@ -67,7 +67,7 @@ PACKET_TESTS := relay fragments drops learning slow_path turns workers start_sto
 SMOKE_TESTS := call_test families_test many_calls_test reinvite_test spoof_test ttl_test \
 	control_restart_test dataplane_restart_test second_instance_test tcp_controller_test \
 	stdio_controller_test overload_test shm_controller_test instances_test shared_test \
-	front_test front_shared_test addresses_test
+	front_test front_shared_test addresses_test reload_test
 SIP_TESTS := calls_test hold_test cancel_test unanswered_test ipv6_test late_offer_test \
 	refused_test
 CRASH_TESTS := model_test crash_points random_kills

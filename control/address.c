@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <string.h>
 
+#include "address_reload.h"
 #include "clock.h"
 #include "control.h"
 #include "job.h"
@@ -72,8 +73,7 @@ static bool read_range(
 	return ret == 0;
 }
 
-// Why a realm cannot have an address, or NULL.
-static const char *refuses(
+const char *address_refuses(
 	const struct control *ctl, uint32_t realm, const struct rr_endpoint *addr) {
 	int known = address_pool_find(&ctl->addresses, addr);
 
@@ -90,7 +90,7 @@ static bool may_be_drained(const struct control *ctl, const struct rr_endpoint *
 
 // ---- a change
 
-static bool begin(struct control *ctl, struct job *job) {
+bool address_change_begin(struct control *ctl, struct job *job) {
 	if (ctl->address_change.job) {
 		operator_refuse(ctl, job, "another change of addresses is under way");
 		return false;
@@ -114,8 +114,7 @@ static int ask(struct control *ctl, uint32_t index) {
 	return ret;
 }
 
-// An address is to be active that may be new, may have been drained, or be so already.
-static void want(struct control *ctl, uint32_t realm, const struct rr_endpoint *addr) {
+void address_change_want(struct control *ctl, uint32_t realm, const struct rr_endpoint *addr) {
 	struct address_change *change = &ctl->address_change;
 	int index = address_pool_find(&ctl->addresses, addr);
 	int ret;
@@ -153,7 +152,7 @@ static void take_back(struct control *ctl) {
 			remove_entry(ctl, i);
 }
 
-static uint32_t carry_out(struct control *ctl) {
+uint32_t address_change_carry_out(struct control *ctl) {
 	uint32_t n = 0;
 
 	for (uint32_t i = 0; i < RR_MAX_ADDRS; i++) {
@@ -177,10 +176,13 @@ static void end(struct control *ctl) {
 		return;
 	}
 	job->stored = true;
-	operator_answer(ctl, job, "{\"addresses\": %u}", carry_out(ctl));
+	if (ctl->address_change.by_file)
+		address_reload_end(ctl, job);
+	else
+		operator_answer(ctl, job, "{\"addresses\": %u}", address_change_carry_out(ctl));
 }
 
-static void end_when_answered(struct control *ctl) {
+void address_change_end_when_answered(struct control *ctl) {
 	if (ctl->address_change.n_pending == 0 || ctl->address_change.refusal)
 		end(ctl);
 }
@@ -199,7 +201,7 @@ void address_add(struct control *ctl, struct job *job, RR_UNUSED int argc, char 
 	if (!read_range(ctl, job, argv[1], &all))
 		return;
 	for (uint32_t i = 0; i < all.n; i++) {
-		const char *why = refuses(ctl, (uint32_t)realm, &all.addr[i]);
+		const char *why = address_refuses(ctl, (uint32_t)realm, &all.addr[i]);
 
 		if (!why)
 			continue;
@@ -207,11 +209,11 @@ void address_add(struct control *ctl, struct job *job, RR_UNUSED int argc, char 
 			rr_endpoint_format_addr(&all.addr[i], text, sizeof(text)), why);
 		return;
 	}
-	if (!begin(ctl, job))
+	if (!address_change_begin(ctl, job))
 		return;
 	for (uint32_t i = 0; i < all.n && !ctl->address_change.refusal; i++)
-		want(ctl, (uint32_t)realm, &all.addr[i]);
-	end_when_answered(ctl);
+		address_change_want(ctl, (uint32_t)realm, &all.addr[i]);
+	address_change_end_when_answered(ctl);
 }
 
 void address_drain(struct control *ctl, struct job *job, RR_UNUSED int argc, char **argv) {
@@ -227,12 +229,12 @@ void address_drain(struct control *ctl, struct job *job, RR_UNUSED int argc, cha
 			rr_endpoint_format_addr(&all.addr[i], text, sizeof(text)));
 		return;
 	}
-	if (!begin(ctl, job))
+	if (!address_change_begin(ctl, job))
 		return;
 	for (uint32_t i = 0; i < all.n; i++)
 		ctl->address_change.target[address_pool_find(&ctl->addresses, &all.addr[i])] =
 			RR_ADDRESS_DRAINING;
-	end_when_answered(ctl);
+	address_change_end_when_answered(ctl);
 }
 
 // ---- the dataplane
@@ -248,7 +250,7 @@ void address_acked(struct control *ctl, const struct dp_request *req, uint16_t s
 		change->n_pending--;
 		if (status != RR_REPLY_OK)
 			change->refusal = refusal_of(status);
-		end_when_answered(ctl);
+		address_change_end_when_answered(ctl);
 	} else if (status == RR_REPLY_OK && !req->first) {
 		resync_start(ctl); // its calls were without relay
 	}

@@ -21,6 +21,7 @@ RR_BEGIN_DECLS
 struct control;
 struct dp_request;
 struct job;
+struct rr_endpoint;
 
 struct address_change {
 	struct job *job; // NULL: none is under way
@@ -29,11 +30,25 @@ struct address_change {
 	const char *refusal; // why it is not done; NULL so far
 	uint8_t target[RR_MAX_ADDRS]; // enum rr_address_state, RR_ADDRESS_FREE: stays as it is
 	bool pending[RR_MAX_ADDRS];
+	bool by_file; // a reload of the configuration
+	bool in_file[RR_MAX_ADDRS]; // then: named by it
 };
 
 // Verbs of the operator: REALM ADDRESS|RANGE, and ADDRESS|RANGE.
 void address_add(struct control *ctl, struct job *job, int argc, char **argv);
 void address_drain(struct control *ctl, struct job *job, int argc, char **argv);
+
+// The parts of a change. Begin one; false: it is refused, for another is under way.
+bool address_change_begin(struct control *ctl, struct job *job);
+// Why a realm cannot have an address, or NULL.
+const char *address_refuses(
+	const struct control *ctl, uint32_t realm, const struct rr_endpoint *addr);
+// An address is to be active that may be new, may have been drained, or be so already.
+void address_change_want(struct control *ctl, uint32_t realm, const struct rr_endpoint *addr);
+// All that was said; the dataplane's answers may be outstanding.
+void address_change_end_when_answered(struct control *ctl);
+// Returns how many addresses changed.
+uint32_t address_change_carry_out(struct control *ctl);
 
 // The dataplane answered.
 void address_acked(struct control *ctl, const struct dp_request *req, uint16_t status);

@@ -73,6 +73,17 @@ void address_pool_set(struct address_pool *pool, uint32_t index, enum rr_address
 	lists_fill(pool);
 }
 
+void address_pool_name(struct address_pool *pool, const bool named[RR_MAX_ADDRS]) {
+	for (uint32_t i = 0; i < RR_MAX_ADDRS; i++) {
+		if (pool->state[i] == RR_ADDRESS_FREE)
+			continue;
+		pool->named[i] = named[i];
+		if (pool->state[i] == RR_ADDRESS_GONE && !named[i])
+			address_pool_set(pool, i, RR_ADDRESS_FREE);
+	}
+	pool->changed = true;
+}
+
 bool address_pool_is_wanted(const struct address_pool *pool, uint32_t index) {
 	return pool->state[index] == RR_ADDRESS_ACTIVE || pool->state[index] == RR_ADDRESS_DRAINING;
 }
@@ -100,17 +111,40 @@ struct rr_endpoint address_pool_endpoint(const struct address_pool *pool, uint32
 
 // ---- from the store
 
-static int recall_unnamed(
+static int add_row(
 	struct address_pool *pool, const struct rr_store_address *row, const struct rr_text *name) {
 	struct slice label = {.p = name->p, .len = name->len};
 	int realm = realm_find_label(pool->cfg, label);
+
+	if (realm < 0 || rr_realm_refuses(pool->cfg, (uint32_t)realm, &row->addr))
+		return -EADDRNOTAVAIL;
+	return address_pool_add(pool, (uint32_t)realm, &row->addr);
+}
+
+void address_pool_clear(struct address_pool *pool) {
+	for (uint32_t i = 0; i < RR_MAX_ADDRS; i++)
+		if (pool->state[i] != RR_ADDRESS_FREE)
+			address_pool_set(pool, i, RR_ADDRESS_FREE);
+}
+
+int address_pool_restore(struct address_pool *pool, const struct rr_store_address *row,
+	const struct rr_text *realm) {
+	int index = add_row(pool, row, realm);
+
+	if (index < 0)
+		return index;
+	pool->named[index] = row->named;
+	address_pool_set(pool, (uint32_t)index, (enum rr_address_state)row->state);
+	return 0;
+}
+
+static int recall_unnamed(
+	struct address_pool *pool, const struct rr_store_address *row, const struct rr_text *name) {
 	int index;
 
 	if (row->state == RR_ADDRESS_GONE)
 		return 0;
-	if (realm < 0 || rr_realm_refuses(pool->cfg, (uint32_t)realm, &row->addr))
-		return -EADDRNOTAVAIL;
-	index = address_pool_add(pool, (uint32_t)realm, &row->addr);
+	index = add_row(pool, row, name);
 	if (index < 0)
 		return index;
 	address_pool_set(pool, (uint32_t)index,

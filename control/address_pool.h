@@ -43,6 +43,9 @@ int address_pool_add(struct address_pool *pool, uint32_t realm, const struct rr_
 // Of one that was RR_ADDRESS_FREE nothing is left.
 void address_pool_set(struct address_pool *pool, uint32_t index, enum rr_address_state state);
 
+// A file was read that names these and no others. Of one that is gone nothing is left then.
+void address_pool_name(struct address_pool *pool, const bool named[RR_MAX_ADDRS]);
+
 // The dataplane is to have it: calls are there, or may come.
 bool address_pool_is_wanted(const struct address_pool *pool, uint32_t index);
 
@@ -52,10 +55,18 @@ void address_pool_choice(const struct address_pool *pool, const struct session_l
 
 struct rr_endpoint address_pool_endpoint(const struct address_pool *pool, uint32_t index);
 
-// What the store says of an address, before any session is loaded. Where the file and the store
-// disagree: one that the file names is as the store says; one that it names no longer is drained;
-// one that an operator added stays. Returns 0, -EADDRNOTAVAIL when its realm is gone or cannot have
-// it, -ENOSPC.
+// Forget the configuration's: this configuration has been read before, and what became of its
+// addresses is in the store, whole.
+void address_pool_clear(struct address_pool *pool);
+
+// What the store says of an address after that. Returns 0, -EADDRNOTAVAIL, or -ENOSPC.
+int address_pool_restore(
+	struct address_pool *pool, const struct rr_store_address *row, const struct rr_text *realm);
+
+// What the store says of an address after a start of rtprelayd, before any session is loaded. Where
+// the file and the store disagree: one that the file names is as the store says; one that it names
+// no longer is drained; one that an operator added stays. Returns 0, -EADDRNOTAVAIL when its realm
+// is gone or cannot have it, -ENOSPC.
 int address_pool_recall(
 	struct address_pool *pool, const struct rr_store_address *row, const struct rr_text *realm);
 

@@ -574,11 +574,17 @@ static int load_cookie(void *arg, struct slice cookie, struct slice reply, uint6
 	return ret == -ENOMEM ? ret : 0;
 }
 
+// A worker before this one had the same copy of the file, and perhaps a later file since.
+static bool of_this_program(const struct control *ctl) {
+	return ctl->program != 0 && store_meta(ctl->store)->counters[STATS_program] == ctl->program;
+}
+
 static int recall_address(
 	void *arg, const struct rr_store_address *row, const struct rr_text *realm) {
 	struct control *ctl = (struct control *)arg;
 	char text[RR_ENDPOINT_STRLEN];
-	int ret = address_pool_recall(&ctl->addresses, row, realm);
+	int ret = of_this_program(ctl) ? address_pool_restore(&ctl->addresses, row, realm)
+				       : address_pool_recall(&ctl->addresses, row, realm);
 
 	if (ret < 0)
 		rr_warn("store", "address dropped address=%s realm=%.*s: %s",
@@ -589,7 +595,11 @@ static int recall_address(
 
 // Ports of those that the file does not name, and none of those that were drained.
 static int load_addresses(struct control *ctl) {
-	int ret = store_each_address(ctl->store, recall_address, ctl);
+	int ret;
+
+	if (of_this_program(ctl))
+		address_pool_clear(&ctl->addresses);
+	ret = store_each_address(ctl->store, recall_address, ctl);
 
 	for (uint32_t i = 0; ret == 0 && i < RR_MAX_ADDRS; i++) {
 		if (address_pool_is_wanted(&ctl->addresses, i))
@@ -646,13 +656,14 @@ static int open_all(struct control *ctl) {
 }
 
 int control_open_at(struct control *ctl, const struct rr_config *cfg, struct retrans *retrans,
-	uint64_t now_ns) {
+	uint64_t program, uint64_t now_ns) {
 	int ret;
 
 	memset(ctl, 0, sizeof(*ctl));
 	ctl->live = *cfg;
 	ctl->cfg = &ctl->live;
 	ctl->retrans = retrans;
+	ctl->program = program;
 	ctl->now_ns = now_ns;
 	address_pool_init(&ctl->addresses, &ctl->live);
 	rtpp_env_init(&ctl->env, ctl->cfg, ctl->labels);
@@ -669,8 +680,9 @@ int control_open_at(struct control *ctl, const struct rr_config *cfg, struct ret
 	return 0;
 }
 
-int control_open(struct control *ctl, const struct rr_config *cfg, struct retrans *retrans) {
-	return control_open_at(ctl, cfg, retrans, rr_now_ns());
+int control_open(struct control *ctl, const struct rr_config *cfg, struct retrans *retrans,
+	uint64_t program) {
+	return control_open_at(ctl, cfg, retrans, program, rr_now_ns());
 }
 
 // ---- end

@@ -65,6 +65,7 @@ struct control {
 	struct clearance clearance;
 	uint32_t spread; // where in a pool the next pair is looked for
 
+	uint64_t program; // start of the supervisor; 0: none
 	uint64_t next_uid;
 	uint64_t now_ns; // CLOCK_MONOTONIC, of this turn
 	uint64_t last_second;
@@ -76,11 +77,13 @@ struct control {
 };
 
 // Open the store, bring its sessions and cookies back, attach to the dataplane where there is one.
-// retrans may be NULL. Returns 0 or a negative errno, logged.
-int control_open(struct control *ctl, const struct rr_config *cfg, struct retrans *retrans);
+// retrans may be NULL; `program` tells the supervisor from others. Returns 0 or a negative errno,
+// logged.
+int control_open(struct control *ctl, const struct rr_config *cfg, struct retrans *retrans,
+	uint64_t program);
 // The same at a given time.
-int control_open_at(
-	struct control *ctl, const struct rr_config *cfg, struct retrans *retrans, uint64_t now_ns);
+int control_open_at(struct control *ctl, const struct rr_config *cfg, struct retrans *retrans,
+	uint64_t program, uint64_t now_ns);
 
 // Commit what is left and let go; calls stay in the store and in the dataplane.
 void control_close(struct control *ctl);

@@ -166,7 +166,7 @@ static void fini_channel(struct worker *w) {
 }
 
 static int init_control(struct worker *w) {
-	int rc = control_open(&w->control, &w->cfg, w->retrans);
+	int rc = control_open(&w->control, &w->cfg, w->retrans, w->program);
 
 	if (rc == 0)
 		admission_begin(&w->control, w->program);
@@ -341,6 +341,8 @@ struct arguments {
 	int operator_fd;
 	int word_fd;
 	uint64_t program;
+	const char *user;
+	const char *group;
 };
 
 // Returns false when the arguments are wrong or ask for a text; *status is what to exit with.
@@ -355,6 +357,8 @@ static bool read_arguments(int argc, char **argv, struct arguments *args, int *s
 		{SUPERVISOR_OPERATOR_OPTION, required_argument, NULL, 'o'},
 		{SUPERVISOR_WORD_OPTION, required_argument, NULL, 'd'},
 		{SUPERVISOR_PROGRAM_OPTION, required_argument, NULL, 'g'},
+		{SUPERVISOR_USER_OPTION, required_argument, NULL, 'u'},
+		{SUPERVISOR_GROUP_OPTION, required_argument, NULL, 'r'},
 		{NULL, 0, NULL, 0},
 	};
 	int c;
@@ -368,6 +372,10 @@ static bool read_arguments(int argc, char **argv, struct arguments *args, int *s
 			args->word_fd = (int)strtol(optarg, NULL, 10);
 		} else if (c == 'g') {
 			args->program = strtoull(optarg, NULL, 10);
+		} else if (c == 'u') {
+			args->user = optarg;
+		} else if (c == 'r') {
+			args->group = optarg;
 		} else if (c == 'k' || c == 'p' || c == 'w') {
 			args->mode = c == 'k' ? MODE_CHECK : c == 'p' ? MODE_PRINT : MODE_WORKER;
 		} else if (c == 'v') {
@@ -387,6 +395,14 @@ static bool read_arguments(int argc, char **argv, struct arguments *args, int *s
 	return true;
 }
 
+// A reload compares them.
+static void set_names(struct rr_config *cfg, const struct arguments *args) {
+	if (args->user)
+		snprintf(cfg->user, sizeof(cfg->user), "%s", args->user);
+	if (args->group)
+		snprintf(cfg->group, sizeof(cfg->group), "%s", args->group);
+}
+
 int main(int argc, char **argv) {
 	static struct worker w;
 	struct arguments args = {.mode = MODE_SUPERVISOR, .operator_fd = -1, .word_fd = -1};
@@ -400,6 +416,7 @@ int main(int argc, char **argv) {
 	w.operator_fd = args.operator_fd;
 	w.word_fd = args.word_fd;
 	w.program = args.program;
+	set_names(&w.cfg, &args);
 	switch (args.mode) {
 	case MODE_CHECK:
 		printf("%s: ok\n", args.path);

@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "address.h"
+#include "address_reload.h"
 #include "admission.h"
 #include "control.h"
 #include "job.h"
@@ -108,6 +109,7 @@ static const struct operator_verb verbs[] = {
 	{"session-clear", 0, 0, clear_sessions, ""},
 	{"address-add", 2, 2, address_add, "REALM ADDRESS|RANGE"},
 	{"address-drain", 1, 1, address_drain, "ADDRESS|RANGE"},
+	{"config-reload", 2, 2, address_reload, "USER GROUP"},
 };
 
 // ---- execution

@@ -318,10 +318,13 @@ static void become_worker(struct supervisor *sv, pid_t parent) {
 	char operator_option[] = "--" SUPERVISOR_OPERATOR_OPTION;
 	char word_option[] = "--" SUPERVISOR_WORD_OPTION;
 	char program_option[] = "--" SUPERVISOR_PROGRAM_OPTION;
+	char user_option[] = "--" SUPERVISOR_USER_OPTION;
+	char group_option[] = "--" SUPERVISOR_GROUP_OPTION;
+	char user[RR_NAME_LEN], group[RR_NAME_LEN];
 	char operator_place[16], word_place[16], number[24];
 	char file[] = "-c";
 	char *argv[] = {program, option, operator_option, operator_place, word_option, word_place,
-		program_option, number, file, path, NULL};
+		program_option, number, user_option, user, group_option, group, file, path, NULL};
 	int config;
 
 	prctl(PR_SET_PDEATHSIG, SIGTERM);
@@ -333,6 +336,8 @@ static void become_worker(struct supervisor *sv, pid_t parent) {
 	if (config < 0)
 		return;
 	snprintf(path, sizeof(path), "/proc/self/fd/%d", config);
+	snprintf(user, sizeof(user), "%s", sv->cfg->user);
+	snprintf(group, sizeof(group), "%s", sv->cfg->group);
 	snprintf(number, sizeof(number), "%llu", (unsigned long long)sv->program);
 	execv("/proc/self/exe", argv);
 }

@@ -10,10 +10,13 @@ RR_BEGIN_DECLS
 // Option by which the program knows that it is the worker.
 #define SUPERVISOR_WORKER_OPTION "worker"
 // And what else a worker is told: which descriptor the operator's socket is; which one takes its
-// words; a number that tells this supervisor from others.
+// words; a number that tells this supervisor from others; the names of
+// instance.user and group, which its file has not.
 #define SUPERVISOR_OPERATOR_OPTION "operator"
 #define SUPERVISOR_WORD_OPTION "word"
 #define SUPERVISOR_PROGRAM_OPTION "program"
+#define SUPERVISOR_USER_OPTION "user"
+#define SUPERVISOR_GROUP_OPTION "group"
 
 // What a worker tells its supervisor, in a byte each.
 #define SUPERVISOR_WORD_SERVING 's'

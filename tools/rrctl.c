@@ -50,6 +50,8 @@ static const struct command commands[] = {
 	{"port", "start", "NAME", 1, 1, true, rrctl_port_start,
 		"let a port that started held receive"},
 	{"config", "show", "", 0, 0, true, rrctl_config_show, "the configuration in effect"},
+	{"config", "reload", "", 0, 0, false, rrctl_config_reload,
+		"bring the pools to what the file says; other changes need a restart"},
 	{"config", "list", "", 0, 0, false, rrctl_config_list,
 		"every option with its range, default and meaning"},
 };

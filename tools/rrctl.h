@@ -105,6 +105,7 @@ int rrctl_stats_show(struct rrctl *ctl, int argc, char **argv);
 int rrctl_stats_list(struct rrctl *ctl, int argc, char **argv);
 int rrctl_flow_show(struct rrctl *ctl, int argc, char **argv);
 int rrctl_config_show(struct rrctl *ctl, int argc, char **argv);
+int rrctl_config_reload(struct rrctl *ctl, int argc, char **argv);
 int rrctl_config_list(struct rrctl *ctl, int argc, char **argv);
 int rrctl_session_list(struct rrctl *ctl, int argc, char **argv);
 int rrctl_session_show(struct rrctl *ctl, int argc, char **argv);

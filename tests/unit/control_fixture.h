@@ -325,6 +325,7 @@ class ControlTest : public ::testing::Test {
 	struct retrans *retrans = nullptr;
 	FakeDataplane dp;
 	uint64_t now = 0;
+	uint64_t program = 0; // no supervisor
 	bool open_ = false;
 
 	void SetUp() override {
@@ -344,7 +345,7 @@ class ControlTest : public ::testing::Test {
 
 	void open() {
 		retrans = retrans_new(nullptr, nullptr);
-		ASSERT_EQ(control_open_at(&ctl, &cfg, retrans, now), 0);
+		ASSERT_EQ(control_open_at(&ctl, &cfg, retrans, program, now), 0);
 		open_ = true;
 	}
 

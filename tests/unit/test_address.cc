@@ -2,9 +2,14 @@
 // Local addresses that come and go while control runs: what an operator asks, what becomes of
 // calls, and how control, store and dataplane agree again when one of them died in between. The
 // dataplane is the fake one; the real one's part is tests/packets/addresses.py.
+#include <fcntl.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
 #include "control_fixture.h"
 
 extern "C" {
+#include "admission.h"
 #include "operator.h"
 }
 
@@ -21,9 +26,11 @@ class AddressTest : public ControlTest {
 		job_free(job);
 	}
 
-	struct job *ask_only(std::string words) {
+	struct job *ask_only(std::string words, int fd = -1) {
 		struct job *job = job_new();
 
+		job->has_fd = fd >= 0;
+		job->fd = fd;
 		for (char &c : words)
 			c = c == ' ' ? '\0' : c;
 		words += '\0';
@@ -387,6 +394,141 @@ TEST_F(AddressTest, EndWhileAChangeIsUnderWay) {
 	control_turn_commit(&ctl);
 	close();
 	EXPECT_FALSE(replied(job));
+}
+
+// ---- a reload of the file
+
+const char *const POOL = "pool = [ \"198.18.1.1\", \"198.18.1.2\" ]";
+const char *const NOTHING = "{\"added\": [], \"activated\": [], \"drained\": []}";
+
+class ReloadTest : public AddressTest {
+      protected:
+	void SetUp() override {
+		program = 7;
+		AddressTest::SetUp();
+		admission_begin(&ctl, program);
+	}
+
+	void worker_dies() {
+		restart_control();
+		admission_begin(&ctl, program);
+	}
+
+	std::string file_with(const std::string &from, const std::string &to) {
+		std::string text = config_text(settings, folder.path);
+		size_t at = text.find(from);
+
+		EXPECT_NE(at, std::string::npos) << from;
+		return at == std::string::npos ? text : text.replace(at, from.size(), to);
+	}
+
+	static int sealed(const std::string &text) {
+		int fd = memfd_create("test", MFD_CLOEXEC | MFD_ALLOW_SEALING);
+
+		EXPECT_EQ(write(fd, text.data(), text.size()), (ssize_t)text.size());
+		EXPECT_EQ(fcntl(fd, F_ADD_SEALS, F_SEAL_WRITE | F_SEAL_SHRINK | F_SEAL_GROW), 0);
+		return fd;
+	}
+
+	static int open_null() {
+		return ::open("/dev/null", O_RDONLY | O_CLOEXEC);
+	}
+
+	// Neither user nor group.
+	struct job *reload_only(const std::string &from, const std::string &to) {
+		return ask_only("config-reload  ", sealed(file_with(from, to)));
+	}
+
+	std::string reload_with(const std::string &from, const std::string &to) {
+		return outcome(reload_only(from, to));
+	}
+};
+
+TEST_F(ReloadTest, SameFileChangesNothing) {
+	EXPECT_EQ(reload_with(POOL, POOL), NOTHING);
+	EXPECT_TRUE(dp.addrs_seen.empty());
+}
+
+TEST_F(ReloadTest, PoolsBecomeTheFiles) {
+	ASSERT_GT(spread("old", 20)["198.18.1.1"], 0);
+	EXPECT_EQ(reload_with(POOL, "pool = [ \"198.18.1.2\", \"198.18.1.9\" ]"),
+		"{\"added\": [\"198.18.1.9\"], \"activated\": [], \"drained\": [\"198.18.1.1\"]}");
+	EXPECT_EQ(state_of(NEW), RR_ADDRESS_ACTIVE);
+	EXPECT_TRUE(ctl.addresses.named[index_of(NEW)]);
+	EXPECT_EQ(state_of("198.18.1.1"), RR_ADDRESS_DRAINING);
+	EXPECT_EQ(spread("new", 20).count("198.18.1.1"), 0U);
+	EXPECT_EQ(reload_with(POOL, POOL),
+		"{\"added\": [], \"activated\": [\"198.18.1.1\"], \"drained\": [\"198.18.1.9\"]}");
+	EXPECT_EQ(session_index_count(&ctl.index), 40U);
+	end_calls("new", 20);
+	pass(3);
+	EXPECT_EQ(state_of(NEW), RR_ADDRESS_FREE) << "neither used nor named";
+}
+
+TEST_F(ReloadTest, WhatWasDoneByHand) {
+	ask("address-add lab1 198.18.1.8");
+	ask("address-add lab1 198.18.1.9");
+	ASSERT_GT(spread("old", 20)["198.18.1.1"], 0);
+	ask("address-drain 198.18.1.1");
+	ask("address-drain 198.18.1.2");
+	end_calls("old", 20);
+	pass(3);
+	ASSERT_EQ(state_of("198.18.1.2"), RR_ADDRESS_GONE);
+	EXPECT_EQ(reload_with(POOL, "pool = [ \"198.18.1.2\", \"198.18.1.9\" ]"),
+		"{\"added\": [\"198.18.1.2\"], \"activated\": [], \"drained\": []}");
+	EXPECT_EQ(state_of("198.18.1.8"), RR_ADDRESS_ACTIVE) << "not the file's, stays";
+	EXPECT_TRUE(ctl.addresses.named[index_of(NEW)]) << "the file's from now on";
+	EXPECT_EQ(state_of("198.18.1.1"), RR_ADDRESS_FREE) << "gone, and named no more";
+}
+
+TEST_F(ReloadTest, AnotherDifferenceChangesNothing) {
+	EXPECT_EQ(reload_with("pool = [ \"198.18.1.1\", \"198.18.1.2\" ]; }; }",
+			  "pool = [ \"198.18.1.9\" ]; }; hide_address = true; }"),
+		"error realms[1].hide_address needs a restart of rtprelayd");
+	EXPECT_EQ(outcome(ask_only("config-reload nobody ", sealed(file_with(POOL, POOL)))),
+		"error instance.user needs a restart of rtprelayd");
+	EXPECT_EQ(ask("config-reload  "), "error no file came with it");
+	EXPECT_EQ(outcome(ask_only("config-reload  ", sealed("realms")))
+			  .find("error control "
+				"cannot read it"),
+		0U);
+	EXPECT_EQ(outcome(ask_only("config-reload  ", open_null())), "error no file came with it");
+	EXPECT_EQ(state_of("198.18.1.1"), RR_ADDRESS_ACTIVE);
+	EXPECT_EQ(state_of(NEW), RR_ADDRESS_FREE);
+}
+
+TEST_F(ReloadTest, RefusalOfTheDataplaneTakesAllOfItBack) {
+	dp.addr_status = RR_REPLY_NO_ROOM;
+	EXPECT_EQ(reload_with(POOL, "pool = [ \"198.18.1.2\", \"198.18.1.9\" ]")
+			  .find("error the "
+				"region"),
+		0U);
+	dp.addr_status = RR_REPLY_OK;
+	EXPECT_EQ(state_of("198.18.1.1"), RR_ADDRESS_ACTIVE);
+	EXPECT_TRUE(ctl.addresses.named[index_of("198.18.1.1")]);
+	EXPECT_EQ(state_of(NEW), RR_ADDRESS_FREE);
+}
+
+// It starts with the supervisor's copy of the file that was.
+TEST_F(ReloadTest, WorkerThatWasKilledKeepsIt) {
+	ASSERT_GT(spread("old", 20)["198.18.1.1"], 0);
+	reload_with(POOL, "pool = [ \"198.18.1.2\", \"198.18.1.9\" ]");
+	worker_dies();
+	EXPECT_EQ(state_of(NEW), RR_ADDRESS_ACTIVE);
+	EXPECT_TRUE(ctl.addresses.named[index_of(NEW)]);
+	EXPECT_EQ(state_of("198.18.1.1"), RR_ADDRESS_DRAINING);
+	EXPECT_EQ(session_index_count(&ctl.index), 20U);
+	end_calls("old", 20);
+	pass(3);
+	EXPECT_EQ(state_of("198.18.1.1"), RR_ADDRESS_FREE);
+	worker_dies();
+	EXPECT_EQ(state_of("198.18.1.1"), RR_ADDRESS_FREE) << "the copy names it still";
+	pass(2);
+	EXPECT_FALSE(dp_has("198.18.1.1"));
+	program = 8;
+	worker_dies();
+	EXPECT_EQ(state_of("198.18.1.1"), RR_ADDRESS_ACTIVE) << "a start reads the file";
+	EXPECT_EQ(state_of(NEW), RR_ADDRESS_FREE);
 }
 
 } // namespace
