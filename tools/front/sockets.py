@@ -8,12 +8,20 @@ from front.refusal import Refusal
 
 DEFAULT = "unix:/var/run/rtpproxy.sock"
 DEFAULT_PORT = 22222
+LONGEST_PATH = 107  # sun_path of unix(7) and its end
 FAMILY = {"udp": 4, "tcp": 4, "udp6": 6, "tcp6": 6}
 STDIO = ("stdio:", "stdioc:")
 
 
 def is_port(text):
     return re.fullmatch(r"[0-9]{1,5}", text) is not None and 1 <= int(text) <= 65535
+
+
+def path_of(text, path):
+    path = os.path.abspath(path)
+    if len(os.fsencode(path)) > LONGEST_PATH:
+        raise Refusal(f"-s {text}: the path of a socket has at most {LONGEST_PATH} bytes")
+    return path
 
 
 def inet_socket(text, host, resolves):
@@ -39,8 +47,8 @@ def command_socket(text, host, resolves):
     if colon and kind in FAMILY:
         return inet_socket(text, host, resolves)
     if colon and kind in ("unix", "cunix"):
-        return f"{kind}:{os.path.abspath(rest)}"
-    return f"unix:{os.path.abspath(text)}"
+        return f"{kind}:{path_of(text, rest)}"
+    return f"unix:{path_of(text, text)}"
 
 
 def notify_target(text):
