@@ -113,9 +113,6 @@ test_rtpp_reply_OBJ := control/rtpp_reply.o
 fuzz_rtpp_SRC := control/rtpp_lex.c control/rtpp_parse.c control/rtpp_media.c control/rtpp_reply.c \
 	common/endpoint.c
 fuzz_stdio_SRC := control/stdio_bridge.c common/log.c
-fuzz_shm_SRC := $(addprefix control/,listener.c cookies.c datagram_socket.c stream_conn.c shm_conn.c \
-	retrans.c keyed_hash.c job.c rtpp_lex.c) common/msg_ring.c common/log.c common/endpoint.c
-fuzz_shm_LIBS := -levent_core
 test_port_alloc_OBJ := control/port_alloc.o
 test_retrans_OBJ := control/retrans.o control/keyed_hash.o control/job.o
 test_command_socket_OBJ := control/command_socket.o control/passed_sockets.o common/log.o
@@ -132,6 +129,8 @@ LISTENER_SRC := control/listener.c control/cookies.c control/datagram_socket.c c
 	control/shm_conn.c common/msg_ring.c control/retrans.c \
 	control/keyed_hash.c control/job.c control/rtpp_lex.c control/rtpp_parse.c control/rtpp_media.c \
 	common/log.c common/endpoint.c
+fuzz_shm_SRC := $(LISTENER_SRC)
+fuzz_shm_LIBS := -levent_core
 fuzz_stream_SRC := $(LISTENER_SRC)
 fuzz_stream_LIBS := -levent_core
 fuzz_datagram_SRC := $(LISTENER_SRC)
