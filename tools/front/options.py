@@ -15,6 +15,7 @@ FACILITIES = ("KERN USER MAIL DAEMON AUTH SYSLOG LPR NEWS UUCP CRON AUTHPRIV FTP
               "LOCAL2 LOCAL3 LOCAL4 LOCAL5 LOCAL6 LOCAL7").split()
 LONGEST_TTL_S = 86400  # control.media_ttl_s
 HIGHEST_MODE = 0o777  # control.socket_mode
+OVERLOAD = "0.85-0.90"  # where --overload_prot says no more
 NOT_BUILT = "recording is not part of rtprelay yet, and without it calls would go unrecorded"
 
 
@@ -144,6 +145,18 @@ def policy(settings, name, value):
     settings.policy = value
 
 
+def overload(settings, name, value):
+    """Fractions of 1, into percent."""
+    found = re.fullmatch(r"([01]?\.?[0-9]*)-([01]?\.?[0-9]*)", value)
+    try:
+        low, high = (round(100 * float(text)) for text in found.groups())
+    except (AttributeError, ValueError):
+        low, high = 0, 0
+    if not 0 < low <= high <= 100:
+        raise Refusal(f"{name} {value}: expected LOW-HIGH, fractions of 1 as {OVERLOAD}")
+    settings.control.update(overload_low_pct=low, overload_high_pct=high)
+
+
 def path(field):
     def apply(settings, name, value):
         if not value:
@@ -202,7 +215,7 @@ OPTIONS = (
     Option("--no_redirect", None, flag("keeps_stderr")),
     Option("--no_resolve", None, lambda settings, _name, _value: setattr(
         settings, "resolves", False)),
-    Option("--overload_prot", None, ignore("does nothing, as in rtpproxy")),
+    Option("--overload_prot", "LOW-HIGH", overload),
     Option("--print-config", None, flag("prints_config")),
 )
 BY_NAME = {option.name: option for option in OPTIONS}
@@ -226,7 +239,7 @@ def split(argv):
     letters = "".join(o.name[1] + (":" if o.value else "") for o in OPTIONS if len(o.name) == 2)
     words = [o.name[2:] + ("=" if o.value else "") for o in OPTIONS if len(o.name) > 2]
     # The one option of rtpproxy whose value may be left out.
-    argv = ["--overload_prot" if word.startswith("--overload_prot=") else word for word in argv]
+    argv = [f"{word}={OVERLOAD}" if word == "--overload_prot" else word for word in argv]
     try:
         pairs, rest = getopt.gnu_getopt(argv, letters, words)
     except getopt.GetoptError as error:
