@@ -201,9 +201,7 @@ class Daemon:
 
     def dataplane_answers(self):
         """To be waited for before the first call."""
-        if self.dp_process.poll() is not None:
-            with open(self.path('dp-log')) as f:
-                raise Failure('rtprelay-dp ended:\n' + f.read())
+        self.check_dataplane()
         reply = self.command('unix', b'U probe 198.18.1.50 4000 ft')
         return reply[:1].isdigit() and self.command('unix', b'D probe ft') == b'0\n'
 
@@ -300,6 +298,14 @@ class Daemon:
         except ConnectionResetError:
             return data
 
+    @staticmethod
+    def read_message(s):
+        """Nothing when it is closed instead."""
+        try:
+            return s.recv(65536)
+        except ConnectionResetError:
+            return b''
+
     def raw(self, kind, data):
         if kind == 'stdio':
             os.write(self.stdin.fileno(), data)
@@ -311,7 +317,7 @@ class Daemon:
                     s.shutdown(socket.SHUT_WR)
             except OSError:  # the other side is gone already
                 pass
-            return s.recv(65536) if kind in MESSAGES else self.read_all(s)
+            return self.read_message(s) if kind in MESSAGES else self.read_all(s)
 
     @staticmethod
     def is_whole(data, reply):
