@@ -56,7 +56,7 @@ UNIT_TESTS := counters endpoint log config rrctl ring region arp nd mld icmp ste
 	session session_change no_memory commands turn realm_select store expiry resync \
 	dp_client eal memif side_doors learn parse flow_table flow_read rtp_stats relay rewrite \
 	command fragment_set fragmenter notice_target outbox notifier clearance operator \
-	operator_socket load msg_ring shm_conn rtpp_shm netlink_message media_match address
+	operator_socket load msg_ring shm_conn rtpp_shm netlink_message media_match address addr_command
 STRESS_TESTS := ring region flow msg_ring
 FUZZ_TARGETS := rtpp stdio parse rtp dp_msg shm stream datagram
 # Scripts: tests/golden/NAME, tests/packets/NAME.py, tests/smoke/NAME.sh, tests/sip/NAME.sh,
@@ -156,6 +156,8 @@ LEARNING_OBJ := common/endpoint.o dpdk_app/latch.o dpdk_app/learn.o dpdk_app/rtp
 	dpdk_app/flow.o
 test_relay_OBJ := dpdk_app/relay.o $(LEARNING_OBJ) dpdk_app/addr_table.o common/ring.o
 test_command_OBJ := $(LEARNING_OBJ) dpdk_app/addr_table.o common/ring.o common/flow_totals.o
+test_addr_command_OBJ = dpdk_app/addr_command.o dpdk_app/addr_table.o common/ring.o $(REGION_OBJ)
+test_addr_command_LIBS = $(DP_LIBS) $(COMMON_LIBS)
 test_rewrite_OBJ := dpdk_app/rewrite.o dpdk_app/flow.o dpdk_app/addr_table.o
 test_rewrite_LIBS = $(DP_LIBS)
 test_fragment_set_OBJ := dpdk_app/fragment_set.o

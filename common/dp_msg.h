@@ -70,6 +70,7 @@ enum rr_reply_status {
 	RR_REPLY_NO_ROOM = 9, // the region is laid out for no more addresses
 	RR_REPLY_NO_MEMORY = 10, // for the flows of the address
 	RR_REPLY_BUSY = 11, // the address has flows
+	RR_REPLY_NO_KERNEL = 12, // the kernel of a shared port goes on as before with its packets
 	RR_REPLY_STATUSES // number past the last
 };
 

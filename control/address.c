@@ -23,6 +23,8 @@ static const char *refusal_of(uint16_t status) {
 		return "the region is laid out for no more addresses, see media.max_addresses";
 	case RR_REPLY_NO_MEMORY:
 		return "there is no memory for the flows of one more, see the log of rtprelay-dp";
+	case RR_REPLY_NO_KERNEL:
+		return "the kernel does not give its media away, see the log of rtprelay-dp";
 	case RR_REPLY_BAD_REALM:
 		return "the dataplane read a file in which the realm cannot have it";
 	default:

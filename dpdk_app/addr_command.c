@@ -62,16 +62,23 @@ static int free_find(const struct addr_command *c) {
 	return -1;
 }
 
-static int add(struct addr_command *c, uint32_t index, const struct rr_shm_addr *addr) {
-	int ret;
+static enum rr_reply_status add(
+	struct addr_command *c, uint32_t index, const struct rr_shm_addr *addr, int *error) {
+	enum rr_reply_status refused = RR_REPLY_NO_MEMORY;
 
 	rr_region_addr_drop(c->region, index);
-	ret = rr_region_addr_add(c->region, index, addr);
-	if (ret == 0)
-		ret = addr_table_add(c->table, &c->from, index, addr);
-	if (ret < 0)
-		rr_region_addr_drop(c->region, index);
-	return ret;
+	*error = rr_region_addr_add(c->region, index, addr);
+	if (*error == 0) {
+		refused = RR_REPLY_NO_KERNEL;
+		*error = c->claim(c->ctx, addr, true);
+	}
+	if (*error == 0)
+		*error = addr_table_add(c->table, &c->from, index, addr);
+	if (*error == 0)
+		return RR_REPLY_OK;
+	c->claim(c->ctx, addr, false);
+	rr_region_addr_drop(c->region, index);
+	return refused;
 }
 
 static enum rr_reply_status add_to_realm(
@@ -84,19 +91,20 @@ static enum rr_reply_status add_to_realm(
 	};
 	int index = free_find(c);
 	char text[RR_ENDPOINT_STRLEN];
-	int ret;
+	enum rr_reply_status status;
+	int error;
 
 	if (index < 0)
 		return RR_REPLY_NO_ROOM;
 	memcpy(addr.addr, ep->addr, sizeof(addr.addr));
-	ret = add(c, (uint32_t)index, &addr);
-	if (ret < 0) {
+	status = add(c, (uint32_t)index, &addr, &error);
+	if (status != RR_REPLY_OK) {
 		rr_warn("addr_command", "cannot add address=%s: %s", addr_text(ep, text),
-			strerror(-ret));
-		return RR_REPLY_NO_MEMORY;
+			strerror(-error));
+		return status;
 	}
 	neighbour_forget(c->neighbours, &c->table->local[index]);
-	c->announce(c->announce_ctx, (uint32_t)index);
+	c->announce(c->ctx, (uint32_t)index);
 	rr_info("addr_command", "added address=%s realm=%s", addr_text(ep, text),
 		c->from.cfg->realm[realm].name);
 	return RR_REPLY_OK;
@@ -143,14 +151,31 @@ static enum rr_reply_status remove_begin(
 	return RR_REPLY_OK;
 }
 
-// A worker may have installed a flow before it saw that the address goes: then it stays.
+// Why an address that nobody finds any more stays after all: a worker has installed a flow before
+// it saw that, or the kernel does not take the packets back.
+static enum rr_reply_status remove_refused(
+	const struct addr_command *c, const struct rr_shm_addr *addr) {
+	char text[RR_ENDPOINT_STRLEN];
+	int ret;
+
+	if (has_flows(c, c->index))
+		return RR_REPLY_BUSY;
+	ret = c->claim(c->ctx, addr, false);
+	if (ret == 0)
+		return RR_REPLY_OK;
+	rr_warn("addr_command", "cannot remove address=%s: %s",
+		addr_text(&c->request.signalled, text), strerror(-ret));
+	return RR_REPLY_NO_KERNEL;
+}
+
 static enum rr_reply_status remove_end(struct addr_command *c) {
 	struct rr_shm_addr addr = c->region->addrs[c->index];
+	enum rr_reply_status refused = remove_refused(c, &addr);
 	char text[RR_ENDPOINT_STRLEN];
 
 	c->removing = false;
-	if (has_flows(c, c->index) && addr_table_add(c->table, &c->from, c->index, &addr) == 0)
-		return RR_REPLY_BUSY;
+	if (refused && addr_table_add(c->table, &c->from, c->index, &addr) == 0)
+		return refused;
 	rr_region_addr_drop(c->region, c->index);
 	rr_info("addr_command", "removed address=%s", addr_text(&c->request.signalled, text));
 	return RR_REPLY_OK;

@@ -352,6 +352,10 @@ static void upkeep_fini(void) {
 	kernel_hops_close(&dp.upkeep.kernel);
 }
 
+static int claim(void *ctx, const struct rr_shm_addr *addr, bool on) {
+	return upkeep_claim(ctx, addr, on);
+}
+
 static void announce(void *ctx, uint32_t index) {
 	upkeep_announce(ctx, index);
 }
@@ -364,8 +368,9 @@ static int addr_command_init(void) {
 		.region = &dp.region,
 		.table = &dp.addrs,
 		.neighbours = &dp.neighbours,
+		.claim = claim,
 		.announce = announce,
-		.announce_ctx = &dp.upkeep,
+		.ctx = &dp.upkeep,
 		.counters = main_counters()[0],
 		.dp_generation = dp.region.header->dp_generation,
 		.self = (uint8_t)dp.cfg.n_workers,

@@ -462,7 +462,7 @@ bool port_link_watch(struct port *port) {
 	return now == PORT_LINK_UP;
 }
 
-int port_start(struct port *port) {
+int port_start(struct port *port, const struct addr_table *addrs) {
 	uint32_t wanted = port->plan->n_rules + port->plan->use_rss;
 	uint32_t taken;
 	int ret = rte_eth_dev_start(port->id);
@@ -472,7 +472,7 @@ int port_start(struct port *port) {
 		return ret;
 	}
 	if (port_is_shared(port->cfg)) {
-		ret = shared_port_take(&port->shared);
+		ret = shared_port_take(&port->shared, addrs);
 		if (ret < 0)
 			return ret;
 	}

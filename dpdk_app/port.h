@@ -51,7 +51,7 @@ int port_set_open(struct port_set *set, const struct rr_config *cfg, const uint8
 
 // Start one device; workers may then send by it. Its link may take a while longer: nobody waits for
 // it, port_link_watch() tells of it.
-int port_start(struct port *port);
+int port_start(struct port *port, const struct addr_table *addrs);
 
 // Let workers poll all devices that were started. Called when every device of a group is started,
 // so that nothing is received that is to leave by one of them and cannot.

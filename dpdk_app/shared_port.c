@@ -18,6 +18,7 @@
 #include <rte_dev.h>
 #include <rte_common.h>
 
+#include "addr_table.h"
 #include "log.h"
 
 #define FRAME_SIZE_MIN 2048U
@@ -76,7 +77,7 @@ static int interface_read(struct shared_port *s, int fd) {
 
 // ---- its addresses
 
-static bool is_same_addr(const struct rr_shm_addr *a, const struct sockaddr *sa) {
+static bool is_same_addr(const struct rr_endpoint *a, const struct sockaddr *sa) {
 	const struct sockaddr_in6 *in6 = (const void *)sa;
 	const struct sockaddr_in *in = (const void *)sa;
 
@@ -87,7 +88,7 @@ static bool is_same_addr(const struct rr_shm_addr *a, const struct sockaddr *sa)
 }
 
 static bool has_addr(
-	const struct shared_port *s, const struct ifaddrs *list, const struct rr_shm_addr *a) {
+	const struct shared_port *s, const struct ifaddrs *list, const struct rr_endpoint *a) {
 	for (const struct ifaddrs *i = list; i; i = i->ifa_next)
 		if (i->ifa_addr && strcmp(i->ifa_name, config_of(s)->device) == 0 &&
 			is_same_addr(a, i->ifa_addr))
@@ -96,25 +97,15 @@ static bool has_addr(
 }
 
 // An address may come later, as one that moves between hosts does, so this is no error.
-static void addrs_check(const struct shared_port *s) {
+static void addr_check(
+	const struct shared_port *s, const struct ifaddrs *list, const struct rr_endpoint *a) {
 	const struct rr_port_config *cfg = config_of(s);
 	char text[RR_ENDPOINT_STRLEN];
-	struct ifaddrs *list;
 
-	if (getifaddrs(&list) < 0)
-		return;
-	for (uint32_t i = 0; i < s->cfg->n_addrs; i++) {
-		const struct rr_shm_addr *a = &s->cfg->addr[i];
-		struct rr_endpoint ep = {.family = a->family};
-
-		if (a->port != s->index || has_addr(s, list, a))
-			continue;
-		memcpy(ep.addr, a->addr, sizeof(ep.addr));
+	if (!has_addr(s, list, a))
 		rr_warn("shared",
 			"%s: pool address %s is not on %s, so that nobody finds it: ip addr add",
-			cfg->name, rr_endpoint_format_addr(&ep, text, sizeof(text)), cfg->device);
-	}
-	freeifaddrs(list);
+			cfg->name, rr_endpoint_format_addr(a, text, sizeof(text)), cfg->device);
 }
 
 int shared_port_open(struct shared_port *s, const struct rr_config *cfg, uint32_t index) {
@@ -128,7 +119,6 @@ int shared_port_open(struct shared_port *s, const struct rr_config *cfg, uint32_
 	close(fd);
 	if (ret < 0)
 		return ret;
-	addrs_check(s);
 	media_filter_init(&s->filter, s->ifindex, cfg->port[index].name, cfg->run_dir);
 	return 0;
 }
@@ -208,25 +198,45 @@ void shared_port_detach(struct shared_port *s) {
 
 // ---- media changes hands
 
-static int addrs_take(const struct shared_port *s) {
+static int addr_set(const struct shared_port *s, const struct rr_endpoint *a, bool on) {
+	return media_filter_set_addr(&s->filter, (enum rr_family)a->family, a->addr, on);
+}
+
+static int addrs_take(const struct shared_port *s, const struct addr_table *addrs) {
+	struct ifaddrs *list = NULL;
 	int ret = 0;
 
-	for (uint32_t i = 0; ret == 0 && i < s->cfg->n_addrs; i++) {
-		const struct rr_shm_addr *a = &s->cfg->addr[i];
+	if (getifaddrs(&list) < 0)
+		return -errno;
+	for (uint32_t i = 0; ret == 0 && i < addrs->n_addrs; i++) {
+		struct rr_endpoint ep = {.family = addrs->local[i].family};
 
-		if (a->port == s->index)
-			ret = media_filter_set_addr(
-				&s->filter, (enum rr_family)a->family, a->addr, true);
+		if (!addr_table_has(addrs, i) || addrs->local[i].port != s->index)
+			continue;
+		memcpy(ep.addr, addrs->local[i].addr, sizeof(ep.addr));
+		addr_check(s, list, &ep);
+		ret = addr_set(s, &ep, true);
 	}
+	freeifaddrs(list);
 	return ret;
 }
 
-int shared_port_take(struct shared_port *s) {
+int shared_port_set_addr(const struct shared_port *s, const struct rr_endpoint *a, bool on) {
+	struct ifaddrs *list;
+
+	if (on && getifaddrs(&list) == 0) {
+		addr_check(s, list, a);
+		freeifaddrs(list);
+	}
+	return s->filter.addrs_fd < 0 ? 0 : addr_set(s, a, on);
+}
+
+int shared_port_take(struct shared_port *s, const struct addr_table *addrs) {
 	int ret = s->io == RR_IO_AF_XDP ? media_filter_adopt_xdp(&s->filter)
 					: media_filter_attach_tc(&s->filter);
 
 	if (ret == 0)
-		ret = addrs_take(s);
+		ret = addrs_take(s, addrs);
 	if (ret == 0)
 		ret = media_filter_set_ports(&s->filter, (uint16_t)s->cfg->media_port_min,
 			(uint16_t)s->cfg->media_port_max);

@@ -9,6 +9,8 @@
 #include "config.h"
 #include "media_filter.h"
 
+struct addr_table;
+
 struct shared_port {
 	const struct rr_config *cfg;
 	uint32_t index; // of the port
@@ -30,8 +32,13 @@ int shared_port_attach(struct shared_port *s, enum rr_port_io io);
 // Undo that, once the device is closed.
 void shared_port_detach(struct shared_port *s);
 
-// From now on media is ours. The device is started.
-int shared_port_take(struct shared_port *s);
+// From now on media to the port's addresses is ours. The device is started. One that is not the
+// kernel's own is warned of.
+int shared_port_take(struct shared_port *s, const struct addr_table *addrs);
+
+// An address comes or goes later. Where media is not ours yet, shared_port_take() finds it. Returns
+// 0, or a negative errno and has changed nothing.
+int shared_port_set_addr(const struct shared_port *s, const struct rr_endpoint *a, bool on);
 
 // Media is the kernel's again, while the device still stands.
 void shared_port_leave(struct shared_port *s);

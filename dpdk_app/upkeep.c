@@ -106,7 +106,7 @@ int upkeep_ports_start(struct upkeep *u) {
 		if (u->cfg->port[p].start_held)
 			u->held_mask |= 1U << p;
 		else
-			ret = port_start(&u->ports->port[p]);
+			ret = port_start(&u->ports->port[p], u->punt->addrs);
 		if (ret < 0)
 			return ret;
 	}
@@ -127,7 +127,7 @@ static void held_ports(struct upkeep *u, uint64_t now_ns) {
 	for (uint32_t p = 0; release && p < u->ports->n; p++) {
 		if (!(release & (1U << p)))
 			continue;
-		if (port_start(&u->ports->port[p]) == 0)
+		if (port_start(&u->ports->port[p], u->punt->addrs) == 0)
 			u->held_mask &= ~(1U << p);
 		else
 			u->release_retry_ns = now_ns + RR_NS_PER_S;
@@ -164,7 +164,19 @@ static void tours_go_on(struct upkeep *u, uint64_t now_ns) {
 				tour_go_on(u, p, (enum upkeep_tour_kind)k, now_ns);
 }
 
+int upkeep_claim(const struct upkeep *u, const struct rr_shm_addr *addr, bool on) {
+	struct rr_endpoint ep = {.family = addr->family};
+
+	if (!port_is_shared(&u->cfg->port[addr->port]))
+		return 0;
+	memcpy(ep.addr, addr->addr, sizeof(ep.addr));
+	return shared_port_set_addr(&u->ports->port[addr->port].shared, &ep, on);
+}
+
+// On a shared port the kernel does that.
 void upkeep_announce(struct upkeep *u, uint32_t index) {
+	if (port_is_shared(&u->cfg->port[u->punt->addrs->local[index].port]))
+		return;
 	u->newcomer[index] = (struct upkeep_newcomer){.n_left = tours[UPKEEP_ANNOUNCE].n_rounds};
 }
 

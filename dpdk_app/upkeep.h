@@ -62,6 +62,10 @@ struct upkeep {
 // negative errno.
 int upkeep_ports_start(struct upkeep *u);
 
+// Media to an address that comes or goes: the kernel of a shared port is told whose it is. Returns
+// 0, or a negative errno and has changed nothing.
+int upkeep_claim(const struct upkeep *u, const struct rr_shm_addr *addr, bool on);
+
 // Tell the link about an address that is new.
 void upkeep_announce(struct upkeep *u, uint32_t index);
 

@@ -15,6 +15,8 @@ UNTIL_TOLD = ("drop_neighbour", "drop_flow_none", "drop_flow_incomplete", "drop_
 POOL = {f: LAB[f"LAB_EXT_POOL{f}"].split()[0] for f in ("4", "6")}
 FAMILY = {"4": socket.AF_INET, "6": socket.AF_INET6}
 OTHER4 = "198.18.0.40"  # on the interface and in no pool
+NEW4 = "198.18.0.77"  # on it, and in a pool for a time
+MISSING4 = "198.18.0.78"  # the same, but on no interface
 MEDIA_PORT = 20100
 SIP_PORT = 5060
 
@@ -124,6 +126,40 @@ def media_port_without_a_call_is_silent(ctl):
         check(is_refused((POOL[family], 19998)), "a port below the range is not the kernel's")
         check_quiet((POOL[family], 21998), "a media port")
     wait_until(lambda: counted(["drop_flow_none"]) == before + 2, "both were counted")
+
+
+def address_comes(ctl):
+    """A call on an address of the kernel's that joins the pool; another is not the kernel's."""
+    before = counted(["generated"])
+    relay_sh(f"ip addr add {NEW4}/24 dev ext")
+    check(is_refused((NEW4, MEDIA_PORT)), "not the kernel's before it is in the pool")
+    rrctl("address", "add", "external", NEW4)
+    rrctl("address", "add", "external", MISSING4)
+    rrctl("address", "drain", MISSING4)
+    check_quiet((NEW4, MEDIA_PORT), "a media port of an added address")
+    check(is_refused((NEW4, SIP_PORT)), "a port below the range is not the kernel's")
+    for number in range(2, 100):
+        call = Call(number, ctl, caller(), callee(), "added")
+        call.set_up()
+        if call.caller.at_relay()[0] == NEW4:
+            break
+        call.tear_down()
+    check(call.up, f"no call is on {NEW4}")
+    talk = Talk(call)
+    talk.forth.reach(call.caller.at_relay(), call.callee.rtp)
+    talk.back.reach(call.callee.at_relay(), call.caller.rtp)
+    check(counted(["generated"]) == before, "the relay announced what the kernel announces")
+    return talk
+
+
+def address_goes(talk):
+    """With the last call its packets are the kernel's again."""
+    rrctl("address", "drain", NEW4)
+    talk.caller_to_callee(10)
+    talk.callee_to_caller(10)
+    check_quiet((NEW4, MEDIA_PORT), "a media port of an address that drains")
+    talk.call.tear_down()
+    wait_until(lambda: is_refused((NEW4, MEDIA_PORT)), "the address is the kernel's again")
 
 
 def fragments_are_told_apart(flows):

@@ -8,12 +8,13 @@
 # fragments. Meanwhile the same addresses answer echo, TCP, and UDP on other ports, whole and in
 # fragments; other addresses of the interface keep their UDP ports in the media range; and a media
 # port without a call is silent, where the kernel's own say that nobody listens. What the kernel
-# says of routes and neighbours is followed. The dataplane is killed: echo and a TCP connection go
-# on, media ends quietly. It starts again: what the dead one left is taken off, the call goes on. It
-# stops: nothing of ours is left. A second dataplane shares by AF_PACKET, is refused by AF_XDP, and
-# is swept away by the next start of the first one once it was killed. Then io = "auto": an XDP
-# program of another's makes one port use AF_PACKET, and stays; where AF_XDP alone is permitted, the
-# dataplane says why it cannot start.
+# says of routes and neighbours is followed. An address of the kernel's joins a pool, outlives the
+# dataplane's death with its call, and is the kernel's again when it has drained. The dataplane is
+# killed: echo and a TCP connection go on, media ends quietly. It starts again: what the dead one
+# left is taken off, the call goes on. It stops: nothing of ours is left. A second dataplane shares
+# by AF_PACKET, is refused by AF_XDP, and is swept away by the next start of the first one once it
+# was killed. Then io = "auto": an XDP program of another's makes one port use AF_PACKET, and stays;
+# where AF_XDP alone is permitted, the dataplane says why it cannot start.
 # Not covered: interfaces with several queues under AF_XDP, which a veth has not.
 . "$(dirname "$0")/_init.sh"
 
@@ -96,6 +97,8 @@ everything_else_works(everybody_talks)
 media_port_without_a_call_is_silent(ctl)
 fragments_are_told_apart(flows)
 neighbours_and_routes_are_followed(behind, flows["4"])
+flows["added"] = address_comes(ctl)
+everybody_talks()
 
 connection = Connection("4")
 tool("kill", "dataplane")
@@ -110,9 +113,11 @@ for talk in flows.values():
     talk.back.reach(call.callee.at_relay(), call.caller.rtp, UNTIL_TOLD)
 everybody_talks()
 connection.talk()
+address_goes(flows.pop("added"))
 check([p["mode"] for p in rrctl("port", "list")["ports"]] == ["shared"] * 2, "mode")
 check({p["io"] for p in rrctl("port", "list")["ports"]} == {LAB["LAB_IO"]}, "io")
 PYTHON
+	grep -q "pool address 198.18.0.78 is not on ext" "$LAB_DP_LOG" || fail "no warning"
 	grep -q "program of a dataplane that is gone" "$LAB_DP_LOG" || fail "nothing was stale"
 	[ "$(programs ext | wc -l)" = 1 ] || fail "on ext: $(programs ext)"
 	assert_accounting

@@ -171,6 +171,8 @@ TEST_F(AddressTest, RefusalOfTheDataplaneTakesAllOfItBack) {
 				   "media.max_addresses"},
 		{RR_REPLY_NO_MEMORY, "error there is no memory for the flows of one more, see the "
 				     "log of rtprelay-dp"},
+		{RR_REPLY_NO_KERNEL, "error the kernel does not give its media away, see the log "
+				     "of rtprelay-dp"},
 		{RR_REPLY_BAD_REALM,
 			"error the dataplane read a file in which the realm cannot have it"},
 		{RR_REPLY_BAD_ENDPOINT, "error the dataplane refuses it"},
