@@ -8,11 +8,11 @@
 // Ids grow, and the index keeps sessions in the order in which they were made.
 size_t clearance_begin(struct control *ctl, struct job *job) {
 	struct clearance *cl = &ctl->clearance;
-	size_t n = ctl->index.n_visible;
+	size_t n = control_n_live(ctl);
 
 	cl->below = ctl->next_uid;
 	cl->at_ns = ctl->now_ns;
-	cl->n_left = n;
+	cl->n_left = ctl->index.n_visible;
 	cl->cursor = session_index_first(&ctl->index);
 	ctl->stats.counter[STATS_cleared_below] = cl->below;
 	job->clears_below = cl->below;

@@ -381,7 +381,8 @@ size_t control_n_live(const struct control *ctl) {
 bool control_empty(const struct control *ctl) {
 	if (control_n_live(ctl) > 0)
 		return false;
-	if (ctl->held.first || ctl->waiting.first || ctl->clearance.jobs.first)
+	if (ctl->turn.first || ctl->held.first || ctl->waiting.first || ctl->clearance.jobs.first ||
+		ctl->address_change.job)
 		return false;
 	return session_index_count(&ctl->index) == 0 || !dp_client_alive(ctl->dp, ctl->now_ns);
 }

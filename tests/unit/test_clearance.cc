@@ -103,8 +103,10 @@ TEST_F(ClearanceTest, ASecondOneEndsWhatCameBetween) {
 
 	execute("Ul{lab1} c 198.18.0.50 4000 ft");
 	turn();
+	EXPECT_EQ(control_n_live(&ctl), 1U);
 	struct job *second = execute("X");
 
+	EXPECT_EQ(control_n_live(&ctl), 0U);
 	settle();
 	ASSERT_TRUE(replied(first) && replied(second));
 	EXPECT_EQ(session_index_count(&ctl.index), 0U);

@@ -191,6 +191,11 @@ TEST_F(CommandTest, SlowShutdownDoesNotWaitForADeadDataplane) {
 	advance(1);
 	advance(10);
 	EXPECT_TRUE(replied(job));
+	struct job *again = execute("X");
+	EXPECT_FALSE(control_empty(&ctl)); // not even turned to the store
+	turn();
+	advance(10);
+	EXPECT_TRUE(replied(again));
 	EXPECT_TRUE(control_empty(&ctl));
 	EXPECT_EQ(session_index_count(&ctl.index), 1U);
 	crash();
