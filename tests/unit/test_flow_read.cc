@@ -21,6 +21,11 @@ class FlowRead : public testing::Test {
 		region.flows = world.flows.get();
 		region.cold = world.cold.get();
 		region.n_flows = N_ADDRS * N_PORTS;
+		region.n_media_ports = N_PORTS;
+		region.n_addrs = N_ADDRS;
+		region.addrs = addrs;
+		for (struct rr_shm_addr &addr : addrs)
+			addr.family = RR_FAMILY_IPV4;
 	}
 
 	int read(uint32_t slot = 7) {
@@ -28,6 +33,7 @@ class FlowRead : public testing::Test {
 	}
 
 	World world;
+	struct rr_shm_addr addrs[N_ADDRS] = {};
 	struct rr_region region;
 	struct rr_flow flow;
 	struct rr_flow_cold cold;
