@@ -138,7 +138,15 @@ lab start dataplane
 [ "$(rrctl port list --json | jq -c '[.ports[].io]')" = '["af_packet","af_xdp"]' ] ||
 	fail "$(rrctl port list)"
 grep -q "no af_xdp on ext: somebody else's XDP program" "$LAB_DP_LOG"
-callplay --family 4 --seconds 1 || true # finds its next hops
+story <<'PYTHON'
+from story import *
+
+call = call_up(controller())
+talk = Talk(call)
+talk.forth.reach(call.caller.at_relay(), call.callee.rtp)  # the kernel tells of the next hops
+talk.back.reach(call.callee.at_relay(), call.caller.rtp)
+call.tear_down()
+PYTHON
 callplay --family 4 --seconds 2
 lab stop dataplane
 [ "$(programs ext)" = "name pass" ] || fail "on ext: $(programs ext)"
