@@ -287,16 +287,24 @@ static void release_legs(struct control *ctl, uint32_t index) {
 	}
 }
 
+// A change under way counts on what it found.
+static bool has_drained(const struct control *ctl, uint32_t index) {
+	const struct address_change *change = &ctl->address_change;
+	struct port_alloc_stats stats = {.n_taken = 0};
+
+	if (ctl->addresses.state[index] != RR_ADDRESS_DRAINING ||
+		(change->job && change->target[index] != RR_ADDRESS_FREE))
+		return false;
+	port_alloc_get_stats(ctl->ports, index, &stats);
+	return stats.n_taken == 0;
+}
+
 static void end_drained(struct control *ctl) {
 	for (uint32_t i = 0; i < RR_MAX_ADDRS; i++) {
-		struct port_alloc_stats stats = {.n_taken = 0};
 		char text[RR_ENDPOINT_STRLEN];
 		struct rr_endpoint ep;
 
-		if (ctl->addresses.state[i] != RR_ADDRESS_DRAINING)
-			continue;
-		port_alloc_get_stats(ctl->ports, i, &stats);
-		if (stats.n_taken > 0)
+		if (!has_drained(ctl, i))
 			continue;
 		ep = address_pool_endpoint(&ctl->addresses, i);
 		rr_info("address", "drained address=%s",

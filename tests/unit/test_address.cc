@@ -248,6 +248,21 @@ TEST_F(AddressTest, DrainingEndsByAddingAgain) {
 	EXPECT_TRUE(dp_has("198.18.1.1"));
 }
 
+// The dataplane takes its time over the other one of the range.
+TEST_F(AddressTest, DrainingDoesNotEndUnderAChange) {
+	ask(std::string("address-add lab1 ") + NEW);
+	ask(std::string("address-drain ") + NEW);
+	ASSERT_EQ(state_of(NEW), RR_ADDRESS_DRAINING);
+	struct job *job = ask_only(std::string("address-add lab1 ") + NEW + "-198.18.1.10");
+
+	address_agree(&ctl);
+	EXPECT_EQ(outcome(job), "{\"addresses\": 2}");
+	EXPECT_EQ(state_of(NEW), RR_ADDRESS_ACTIVE);
+	EXPECT_GT(spread("new", 20)[NEW], 0);
+	restart_control();
+	EXPECT_EQ(state_of(NEW), RR_ADDRESS_ACTIVE);
+}
+
 TEST_F(AddressTest, RealmWithoutAnAddressTakesNoCalls) {
 	ask("address-drain 198.18.1.1-198.18.1.2");
 	EXPECT_EQ(command("Ul{lab1} c 198.18.1.50 4000 from").substr(0, 1), "E");
