@@ -363,7 +363,11 @@ static int walk_address(void *arg, const struct row *row) {
 	struct rr_text realm;
 	int ret = rr_store_address_read(&address, &realm, row->data, row->size);
 
-	return ret < 0 ? ret : walk->fn(walk->arg, &address, &realm);
+	if (ret == 0)
+		return walk->fn(walk->arg, &address, &realm);
+	rr_warn("store", "address dropped row=%llu: %s", (unsigned long long)row->key,
+		strerror(-ret));
+	return 0;
 }
 
 int store_each_address(struct store *st,

@@ -48,6 +48,7 @@ int store_each_session(struct store *store,
 int store_each_cookie(struct store *store,
 	int (*fn)(void *arg, struct slice cookie, struct slice reply, uint64_t received_ns),
 	void *arg);
+// Without the rows that cannot be read, which are logged.
 int store_each_address(struct store *store,
 	int (*fn)(void *arg, const struct rr_store_address *address, const struct rr_text *realm),
 	void *arg);

@@ -311,6 +311,19 @@ TEST_F(AddressTest, ControlThatWasKilledFindsThemAgain) {
 	EXPECT_FALSE(dp_has("198.18.1.1"));
 }
 
+TEST_F(AddressTest, OneRowThatCannotBeReadCostsOneAddress) {
+	struct rr_store_address bad = {};
+
+	ask(std::string("address-add lab1 ") + NEW);
+	spread("old", 20);
+	ASSERT_EQ(store_begin(ctl.store), 0);
+	ASSERT_EQ(store_put_address(ctl.store, 100, &bad, {"lab1", 4}), 0);
+	ASSERT_EQ(store_commit(ctl.store, now), 0);
+	restart_control();
+	EXPECT_EQ(state_of(NEW), RR_ADDRESS_ACTIVE);
+	EXPECT_EQ(session_index_count(&ctl.index), 20U);
+}
+
 // Between the dataplane's answer and the commit.
 TEST_F(AddressTest, ControlThatWasKilledHalfWayLeavesNothing) {
 	ask_only(std::string("address-add lab1 ") + NEW);
