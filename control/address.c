@@ -154,7 +154,24 @@ static void take_back(struct control *ctl) {
 			remove_entry(ctl, i);
 }
 
+static void release_leg(struct control *ctl, struct session *s, unsigned int leg) {
+	struct session_local *local = &s->leg[leg].local;
+
+	if (!local->exact || ctl->addresses.state[local->addr] != RR_ADDRESS_DRAINING)
+		return;
+	local->exact = false;
+	session_touch(ctl, s);
+}
+
+// A leg that is to have its next ports on an address that drains takes them from its realm.
+static void release_legs(struct control *ctl) {
+	for (struct session *s = session_index_first(&ctl->index); s; s = session_index_next(s))
+		for (unsigned int i = 0; i < SESSION_N_LEGS; i++)
+			release_leg(ctl, s, i);
+}
+
 uint32_t address_change_carry_out(struct control *ctl) {
+	bool drains = false;
 	uint32_t n = 0;
 
 	for (uint32_t i = 0; i < RR_MAX_ADDRS; i++) {
@@ -163,8 +180,11 @@ uint32_t address_change_carry_out(struct control *ctl) {
 		if (target == RR_ADDRESS_FREE || target == ctl->addresses.state[i])
 			continue;
 		address_pool_set(&ctl->addresses, i, target);
+		drains = drains || target == RR_ADDRESS_DRAINING;
 		n++;
 	}
+	if (drains)
+		release_legs(ctl);
 	return n;
 }
 
@@ -273,20 +293,6 @@ void address_forget(struct control *ctl) {
 
 // ---- until all agree
 
-// A leg that was to have ports there takes them from its realm.
-static void release_legs(struct control *ctl, uint32_t index) {
-	for (struct session *s = session_index_first(&ctl->index); s; s = session_index_next(s)) {
-		for (unsigned int i = 0; i < SESSION_N_LEGS; i++) {
-			struct session_local *local = &s->leg[i].local;
-
-			if (!local->exact || local->addr != index)
-				continue;
-			local->exact = false;
-			session_touch(ctl, s);
-		}
-	}
-}
-
 // A change under way counts on what it found.
 static bool has_drained(const struct control *ctl, uint32_t index) {
 	const struct address_change *change = &ctl->address_change;
@@ -309,7 +315,6 @@ static void end_drained(struct control *ctl) {
 		ep = address_pool_endpoint(&ctl->addresses, i);
 		rr_info("address", "drained address=%s",
 			rr_endpoint_format_addr(&ep, text, sizeof(text)));
-		release_legs(ctl, i);
 		remove_entry(ctl, i);
 	}
 }

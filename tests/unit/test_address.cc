@@ -248,6 +248,14 @@ TEST_F(AddressTest, DrainingEndsByAddingAgain) {
 	EXPECT_TRUE(dp_has("198.18.1.1"));
 }
 
+TEST_F(AddressTest, CallInSetUpGoesOnElsewhere) {
+	ASSERT_NE(command("Ul198.18.1.1 c 198.18.1.50 4000 from").find(" 198.18.1.1"),
+		std::string::npos);
+	ask("address-drain 198.18.1.1");
+	EXPECT_NE(command("L c 198.18.1.51 4000 from to").find(" 198.18.1.2"), std::string::npos);
+	EXPECT_EQ(state_of("198.18.1.1"), RR_ADDRESS_DRAINING);
+}
+
 // The dataplane takes its time over the other one of the range.
 TEST_F(AddressTest, DrainingDoesNotEndUnderAChange) {
 	ask(std::string("address-add lab1 ") + NEW);
