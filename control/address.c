@@ -92,15 +92,18 @@ static bool may_be_drained(const struct control *ctl, const struct rr_endpoint *
 
 // ---- a change
 
+// For the next answer: each stands for an address whose memory was filled.
+static void set_deadline(struct control *ctl) {
+	ctl->address_change.deadline_ns = ctl->now_ns + ctl->cfg->ack_timeout_ms * RR_NS_PER_MS;
+}
+
 bool address_change_begin(struct control *ctl, struct job *job) {
 	if (ctl->address_change.job) {
 		operator_refuse(ctl, job, "another change of addresses is under way");
 		return false;
 	}
-	ctl->address_change = (struct address_change){
-		.job = job,
-		.deadline_ns = ctl->now_ns + ctl->cfg->ack_timeout_ms * RR_NS_PER_MS,
-	};
+	ctl->address_change = (struct address_change){.job = job};
+	set_deadline(ctl);
 	return true;
 }
 
@@ -270,6 +273,7 @@ void address_acked(struct control *ctl, const struct dp_request *req, uint16_t s
 	if (change->job && change->pending[index]) {
 		change->pending[index] = false;
 		change->n_pending--;
+		set_deadline(ctl);
 		if (status != RR_REPLY_OK)
 			change->refusal = refusal_of(status);
 		address_change_end_when_answered(ctl);

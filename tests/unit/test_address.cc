@@ -136,6 +136,23 @@ TEST_F(AddressTest, ARangeIsAddedWhole) {
 	EXPECT_FALSE(dp_has("2001:db8:6::15"));
 }
 
+// The dataplane fills memory for each.
+TEST_F(AddressTest, EachAnswerBuysTimeForTheNext) {
+	struct job *job = ask_only("address-add lab1 198.18.1.9-198.18.1.10");
+	uint64_t deadline_ns = ctl.address_change.deadline_ns;
+	struct dp_request req = {};
+
+	req.op = RR_REQUEST_ADDR_SET;
+	req.signalled = endpoint_of(NEW);
+	control_turn_commit(&ctl);
+	now += SECOND / 10;
+	ctl.now_ns = now;
+	address_acked(&ctl, &req, RR_REPLY_OK);
+	EXPECT_FALSE(replied(job));
+	EXPECT_EQ(ctl.address_change.deadline_ns, deadline_ns + SECOND / 10);
+	EXPECT_EQ(outcome(job), "{\"addresses\": 2}");
+}
+
 TEST_F(AddressTest, WhatCannotBeIsRefusedAndChangesNothing) {
 	uint32_t n = cfg.n_addrs;
 
