@@ -191,11 +191,12 @@ static void *reader_run(void *arg) {
 }
 
 static void *zeroed(size_t n, size_t size) {
-	void *p = aligned_alloc(128, n * size);
+	size_t whole = (n * size + 127) / 128 * 128;
+	void *p = aligned_alloc(128, whole);
 
 	if (!p)
 		abort();
-	return memset(p, 0, n * size);
+	return memset(p, 0, whole);
 }
 
 static void stress_init(struct stress *s) {
@@ -225,11 +226,12 @@ static void stress_init(struct stress *s) {
 static void stress_fini(struct stress *s) {
 	free(s->region.flows);
 	free(s->region.cold);
+	free(s->region.addrs);
 	free(s);
 }
 
 int main(void) {
-	struct stress *s = zeroed(1, (sizeof(*s) + 127) / 128 * 128);
+	struct stress *s = zeroed(1, sizeof(*s));
 	struct reader readers[N_READERS];
 	pthread_t owner, threads[N_READERS];
 	int failed = 0;

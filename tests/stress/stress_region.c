@@ -101,7 +101,8 @@ static int region_make(struct rr_region *r, char *dir) {
 	if (!mkdtemp(dir))
 		return -1;
 	snprintf(cfg.run_dir, sizeof(cfg.run_dir), "%s", dir);
-	cfg.n_workers = cfg.n_ports = cfg.n_addrs = 1;
+	cfg.n_workers = cfg.n_ports = cfg.n_addrs = cfg.max_addrs = 1;
+	cfg.addr[0].family = RR_FAMILY_IPV4;
 	cfg.media_port_min = 35000;
 	cfg.media_port_max = 35019;
 	rr_region_path(&cfg, path, sizeof(path));
