@@ -17,6 +17,7 @@
 #include <sys/random.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/time.h>
 #include <sys/un.h>
 #include <unistd.h>
 
@@ -146,11 +147,17 @@ static uint64_t end_of(int timeout_ms) {
 	return rr_now_ns() + (uint64_t)timeout_ms * RR_NS_PER_MS;
 }
 
-static int dial(struct rtpp_shm *c) {
+// A relay that takes no connections lets them wait.
+static int dial(struct rtpp_shm *c, int timeout_ms) {
+	int ms = timeout_ms > 0 ? timeout_ms : timeout_ms == 0; // no time at all is for ever here
+	struct timeval patience = {.tv_sec = ms / 1000, .tv_usec = ms % 1000 * 1000};
+
 	c->fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0);
-	if (c->fd < 0 || connect(c->fd, (struct sockaddr *)&c->addr, sizeof(c->addr)) < 0)
-		return -errno;
-	return 0;
+	if (c->fd >= 0 &&
+		setsockopt(c->fd, SOL_SOCKET, SO_SNDTIMEO, &patience, sizeof(patience)) == 0 &&
+		connect(c->fd, (struct sockaddr *)&c->addr, sizeof(c->addr)) == 0)
+		return 0;
+	return errno == EAGAIN ? -ETIMEDOUT : -errno;
 }
 
 static int open_link(struct rtpp_shm *c, int timeout_ms) {
@@ -158,7 +165,7 @@ static int open_link(struct rtpp_shm *c, int timeout_ms) {
 	int rc;
 
 	hang_up(c);
-	rc = dial(c);
+	rc = dial(c, timeout_ms);
 	while (rc == 0) {
 		rc = wait_for_socket(c, end_ns);
 		if (rc == 0)

@@ -229,6 +229,23 @@ TEST_F(RtppShm, WaitsOnlySoLong) {
 	EXPECT_EQ(other, nullptr);
 }
 
+TEST_F(RtppShm, WaitsOnlySoLongWhereNoConnectionIsTaken) {
+	struct sockaddr_un addr = {};
+	int server = socket(AF_UNIX, SOCK_SEQPACKET, 0);
+	int first = socket(AF_UNIX, SOCK_SEQPACKET, 0);
+	struct rtpp_shm *other = nullptr;
+
+	addr.sun_family = AF_UNIX;
+	snprintf(addr.sun_path, sizeof(addr.sun_path), "%s/full", dir.c_str());
+	ASSERT_EQ(bind(server, (struct sockaddr *)&addr, sizeof(addr)), 0);
+	ASSERT_EQ(listen(server, 0), 0);
+	ASSERT_EQ(connect(first, (struct sockaddr *)&addr, sizeof(addr)), 0);
+	EXPECT_EQ(rtpp_shm_connect(&other, addr.sun_path, 1), -ETIMEDOUT);
+	close(first);
+	close(server);
+	unlink(addr.sun_path);
+}
+
 TEST_F(RtppShm, ConnectionThatCannotBeIsAnError) {
 	EXPECT_EQ(rtpp_shm_connect(&client, (dir + "/none").c_str(), TIMEOUT_MS), -ENOENT);
 	EXPECT_EQ(rtpp_shm_connect(&client, std::string(200, 'x').c_str(), TIMEOUT_MS),
