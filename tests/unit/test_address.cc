@@ -243,8 +243,8 @@ TEST_F(AddressTest, DrainedOneKeepsItsCallsAndIsGoneWithTheLast) {
 	EXPECT_EQ(spread("new", 10)["198.18.1.2"], 10);
 	pass(2);
 	EXPECT_TRUE(dp_has("198.18.1.1"));
-	EXPECT_EQ(command("Ll{198.18.1.1} new0 198.18.1.51 4000 from to").substr(0, 1), "E")
-		<< "not even by name";
+	EXPECT_EQ(command("Ll198.18.1.1 new0 198.18.1.51 4000 from to"), "E71");
+	EXPECT_EQ(command("Ul198.18.1.1 named 198.18.1.51 4000 from"), "E72");
 	end_calls("old", 10);
 	pass(3);
 	EXPECT_EQ(state_of("198.18.1.1"), RR_ADDRESS_GONE);
