@@ -81,14 +81,22 @@ static enum rr_reply_status add(
 	return refused;
 }
 
-static enum rr_reply_status add_to_realm(
-	struct addr_command *c, const struct rr_endpoint *ep, uint32_t realm) {
+static struct rr_shm_addr addr_of(
+	const struct addr_command *c, const struct rr_endpoint *ep, uint32_t realm) {
 	struct rr_shm_addr addr = {
 		.realm_key = rr_realm_key(c->from.cfg->realm[realm].name),
 		.family = ep->family,
 		.realm = (uint8_t)realm,
 		.port = (uint8_t)c->from.cfg->realm[realm].port,
 	};
+
+	memcpy(addr.addr, ep->addr, sizeof(addr.addr));
+	return addr;
+}
+
+static enum rr_reply_status add_to_realm(
+	struct addr_command *c, const struct rr_endpoint *ep, uint32_t realm) {
+	struct rr_shm_addr addr = addr_of(c, ep, realm);
 	int index = free_find(c);
 	char text[RR_ENDPOINT_STRLEN];
 	enum rr_reply_status status;
@@ -96,7 +104,6 @@ static enum rr_reply_status add_to_realm(
 
 	if (index < 0)
 		return RR_REPLY_NO_ROOM;
-	memcpy(addr.addr, ep->addr, sizeof(addr.addr));
 	status = add(c, (uint32_t)index, &addr, &error);
 	if (status != RR_REPLY_OK) {
 		rr_warn("addr_command", "cannot add address=%s: %s", addr_text(ep, text),
@@ -143,6 +150,7 @@ static enum rr_reply_status remove_begin(
 		return RR_REPLY_OK;
 	if (has_flows(c, (uint32_t)index))
 		return RR_REPLY_BUSY;
+	c->realm = c->table->local[index].realm;
 	addr_table_remove(c->table, (uint32_t)index);
 	c->removing = *later = true;
 	c->index = (uint32_t)index;
@@ -169,7 +177,8 @@ static enum rr_reply_status remove_refused(
 }
 
 static enum rr_reply_status remove_end(struct addr_command *c) {
-	struct rr_shm_addr addr = c->region->addrs[c->index];
+	// not the directory's, which others can write
+	struct rr_shm_addr addr = addr_of(c, &c->request.signalled, c->realm);
 	enum rr_reply_status refused = remove_refused(c, &addr);
 	char text[RR_ENDPOINT_STRLEN];
 

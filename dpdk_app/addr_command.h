@@ -37,6 +37,7 @@ struct addr_command {
 	// the removal under way
 	bool removing;
 	uint32_t index;
+	uint32_t realm;
 	uint64_t since_epoch;
 	struct rr_request request;
 };
