@@ -200,6 +200,13 @@ def stop_deletes_the_calls():
         check(not os.path.exists(PID_FILE), "the pid file is left")
 
 
+def drain_by_the_operator_ends_it():
+    process = foreground(PID_FILE)
+    rrctl("drain")
+    check(process.wait(20) == 0, f"rrctl drain: status {process.returncode}")
+    check(not os.path.exists(PID_FILE), "the pid file is left")
+
+
 def device_stays():
     """A pid file that is none: the first sign of life is a command's reply."""
     device = f"{SCRATCH}/null"
@@ -272,6 +279,7 @@ pid = survives_the_front(talk, pid, dp)
 ends_with_the_last_call(call, pid)
 call.close()
 stop_deletes_the_calls()
+drain_by_the_operator_ends_it()
 device_stays()
 standard_input_ends_it()
 sockets_of_systemd()

@@ -1,10 +1,12 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """The front's files in the run directory: its lock, the configuration, and what calls leave."""
 
+import contextlib
 import fcntl
+import grp
 import json
 import os
-import shutil
+import pwd
 import signal
 import time
 
@@ -27,7 +29,8 @@ class Files:
     def take_lock(self):
         try:
             os.makedirs(self.run_dir, mode=0o755, exist_ok=True)
-            self.lock = os.open(f"{self.run_dir}/rtpproxy.lock", os.O_RDWR | os.O_CREAT, 0o644)
+            flags = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW
+            self.lock = os.open(f"{self.run_dir}/rtpproxy.lock", flags, 0o644)
         except OSError as error:
             raise Refusal(f"{self.run_dir}: {error.strerror}") from None
         try:
@@ -46,15 +49,21 @@ class Files:
         """To whom -u names, or back, also what an earlier life left in it."""
         try:
             os.makedirs(self.store_dir, mode=0o755, exist_ok=True)
+            uid = pwd.getpwnam(user).pw_uid if user else os.geteuid()
+            gid = grp.getgrnam(group).gr_gid if group else -1
             for path in (self.store_dir, *(entry.path for entry in os.scandir(self.store_dir))):
-                shutil.chown(path, user or os.geteuid(), group)
+                # Whoever -u names can put links here.
+                os.chown(path, uid, gid, follow_symlinks=False)
         except (OSError, LookupError) as error:
             raise Refusal(f"{self.store_dir}: {error}") from None
 
     def write_conf(self, text):
         """Raises Refusal where the programs do not take it."""
         fresh = f"{self.conf_path}.new"
-        with open(fresh, "w", encoding="utf-8") as file:
+        # The folder is the group's as well, so that what lies there may be somebody's trap.
+        with contextlib.suppress(FileNotFoundError):
+            os.unlink(fresh)
+        with open(fresh, "x", encoding="utf-8") as file:
             file.write(text)
         done = self.programs.run("rtprelayd", "--check", "-c", fresh)
         if done.returncode != 0:
@@ -64,6 +73,10 @@ class Files:
     def status(self):
         done = self.programs.run("rrctl", "-c", self.conf_path, "status", "--json")
         return json.loads(done.stdout) if done.returncode == 0 else {}
+
+    def is_draining(self):
+        """Has somebody asked for that by rrctl?"""
+        return self.status().get("control", {}).get("admission") == "draining"
 
     def _orphans(self):
         """Programs of a front that was killed: they run with this very configuration."""
@@ -91,7 +104,8 @@ class Files:
                 raise Refusal(f"processes {sorted(orphans)} of an earlier rtpproxy do not end")
             for pid in orphans - told:
                 journal.say("notice", f"ending process {pid} of an earlier rtpproxy; calls stay")
-                os.kill(pid, signal.SIGTERM)
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(pid, signal.SIGTERM)
             told |= orphans
             time.sleep(0.02)
 

@@ -122,7 +122,8 @@ class Keeper:
         if self.is_stopping:
             return
         how = f"died by signal {-code}" if code < 0 else f"ended with status {code}"
-        if process is self.control and code == 0 and (self.is_draining or process.takes_input):
+        if process is self.control and code == 0 and (
+                self.is_draining or process.takes_input or self.files.is_draining()):
             self.journal.say("info", "the last call has ended")
             self._stop()
         elif not self.is_ready:
