@@ -19,8 +19,8 @@
 . "$(dirname "$0")/_init.sh"
 
 programs() { # INTERFACE; what is on it, one name a line
-	lab exec relay ip -d link show "$1" | grep -oE 'name (rtprelay_xdp|pass)' || true
-	lab exec relay tc filter show dev "$1" ingress | grep -oE 'name rtprelay_tc' || true
+	lab exec relay ip -d link show "$1" | sed -nE 's/.*(name (rtprelay_xdp|pass)).*/\1/p'
+	lab exec relay tc filter show dev "$1" ingress | sed -nE 's/.*(name rtprelay_tc).*/\1/p'
 }
 
 nothing_left() {
@@ -48,7 +48,7 @@ two_dataplanes_share() {
 	wait_until 30 second_runs
 	[ "$(programs ext | wc -l)" = 2 ] || fail "on ext: $(programs ext)"
 	kill -KILL "$second"
-	wait "$second" || true
+	if wait "$second"; then fail "the second dataplane ended by itself"; fi
 	lab stop dataplane
 	[ "$(programs ext | wc -l)" = 1 ] || fail "on ext: $(programs ext)"
 	lab start dataplane
