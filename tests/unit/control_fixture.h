@@ -30,6 +30,7 @@ extern "C" {
 #include "control.h"
 #include "dp_client.h"
 #include "job.h"
+#include "operator.h"
 #include "port_alloc.h"
 #include "retrans.h"
 #include "session_flow.h"
@@ -494,5 +495,46 @@ inline int port_of(const std::string &reply, int index = 0) {
 	}
 	return (int)strtol(reply.c_str() + at, nullptr, 10);
 }
+
+// What an operator asks of control.
+class AskTest : public ControlTest {
+      protected:
+	static void on_outcome(struct job *job) {
+		replies()[job] = operator_outcome(job);
+		job_free(job);
+	}
+
+	// Words divided by spaces, each of which ends with a zero byte, and perhaps a descriptor.
+	struct job *ask_only(std::string words, int fd = -1) {
+		struct job *job = job_new();
+
+		job->has_fd = fd >= 0;
+		job->fd = fd;
+		for (char &c : words)
+			c = c == ' ' ? '\0' : c;
+		return ask_bytes(job, words + '\0');
+	}
+
+	struct job *ask_bytes(struct job *job, const std::string &bytes) {
+		memcpy(job->bytes, bytes.data(), bytes.size());
+		job->command = {job->bytes, bytes.size()};
+		job->origin.reply = on_outcome;
+		replies().erase(job);
+		control_turn_begin(&ctl, now);
+		operator_execute(&ctl, job);
+		return job;
+	}
+
+	std::string outcome(struct job *job) {
+		for (int i = 0; i < 1000 && !replied(job); i++)
+			turn();
+		EXPECT_TRUE(replied(job));
+		return replied(job) ? replies().at(job) : "";
+	}
+
+	std::string ask(const std::string &words) {
+		return outcome(ask_only(words));
+	}
+};
 
 } // namespace ctltest

@@ -19,41 +19,8 @@ using namespace ctltest;
 
 const char *const NEW = "198.18.1.9"; // in lab1
 
-class AddressTest : public ControlTest {
+class AddressTest : public AskTest {
       protected:
-	static void on_outcome(struct job *job) {
-		replies()[job] = operator_outcome(job);
-		job_free(job);
-	}
-
-	struct job *ask_only(std::string words, int fd = -1) {
-		struct job *job = job_new();
-
-		job->has_fd = fd >= 0;
-		job->fd = fd;
-		for (char &c : words)
-			c = c == ' ' ? '\0' : c;
-		words += '\0';
-		memcpy(job->bytes, words.data(), words.size());
-		job->command = {job->bytes, words.size()};
-		job->origin.reply = on_outcome;
-		replies().erase(job);
-		control_turn_begin(&ctl, now);
-		operator_execute(&ctl, job);
-		return job;
-	}
-
-	std::string outcome(struct job *job) {
-		for (int i = 0; i < 1000 && !replied(job); i++)
-			turn();
-		EXPECT_TRUE(replied(job));
-		return replied(job) ? replies().at(job) : "";
-	}
-
-	std::string ask(const std::string &words) {
-		return outcome(ask_only(words));
-	}
-
 	struct rr_endpoint endpoint_of(const std::string &text) {
 		struct rr_endpoint ep;
 

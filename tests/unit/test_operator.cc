@@ -23,46 +23,11 @@ namespace {
 
 using namespace ctltest;
 
-class OperatorTest : public ControlTest {
+class OperatorTest : public AskTest {
       protected:
 	void TearDown() override {
 		commit_error = 0;
 		ControlTest::TearDown();
-	}
-
-	static void on_outcome(struct job *job) {
-		replies()[job] = operator_outcome(job);
-		job_free(job);
-	}
-
-	// Words divided by spaces; each ends with a zero byte.
-	struct job *ask_only(std::string words) {
-		struct job *job = job_new();
-
-		for (char &c : words)
-			c = c == ' ' ? '\0' : c;
-		return ask_bytes(job, words + '\0');
-	}
-
-	struct job *ask_bytes(struct job *job, const std::string &bytes) {
-		memcpy(job->bytes, bytes.data(), bytes.size());
-		job->command = {job->bytes, bytes.size()};
-		job->origin.reply = on_outcome;
-		replies().erase(job);
-		control_turn_begin(&ctl, now);
-		operator_execute(&ctl, job);
-		return job;
-	}
-
-	std::string outcome(struct job *job) {
-		for (int i = 0; i < 1000 && !replied(job); i++)
-			turn();
-		EXPECT_TRUE(replied(job));
-		return replied(job) ? replies().at(job) : "";
-	}
-
-	std::string ask(const std::string &words) {
-		return outcome(ask_only(words));
 	}
 
 	uint64_t stat(enum stats_counter which) {
