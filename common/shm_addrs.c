@@ -157,9 +157,6 @@ static bool addr_fits(const struct rr_config *cfg, const struct rr_shm_addr *add
 }
 
 bool rr_region_addrs_fit(const struct rr_region *r, const struct rr_config *cfg) {
-	uint32_t n_used = rr_region_n_addrs_used(r);
-	uint32_t n_known = 0;
-
 	for (uint32_t i = 0; i < r->n_addrs; i++) {
 		struct rr_shm_addr addr = r->addrs[i];
 
@@ -168,22 +165,12 @@ bool rr_region_addrs_fit(const struct rr_region *r, const struct rr_config *cfg)
 		if (rr_region_addr_find(r, addr.addr, addr.family) != (int)i ||
 			!addr_fits(cfg, &addr))
 			return false;
-		n_known += configured(cfg, &addr) != NULL;
 	}
-	return cfg->n_addrs - n_known <= r->n_addrs - n_used;
+	return true;
 }
 
-int rr_region_addrs_adopt(struct rr_region *r, const struct rr_config *cfg) {
-	int ret = 0;
-
+void rr_region_addrs_adopt(const struct rr_region *r) {
 	for (uint32_t i = 0; i < r->n_addrs; i++)
 		if (!rr_region_has_addr(r, i))
 			memory_give_back(r, i);
-	for (uint32_t i = 0; ret == 0 && i < cfg->n_addrs; i++) {
-		const struct rr_shm_addr *addr = &cfg->addr[i];
-
-		if (rr_region_addr_find(r, addr->addr, addr->family) < 0)
-			ret = rr_region_addr_add(r, (uint32_t)rr_region_addr_find_free(r), addr);
-	}
-	return ret;
 }

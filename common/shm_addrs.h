@@ -30,12 +30,11 @@ int rr_region_addr_add(struct rr_region *r, uint32_t index, const struct rr_shm_
 // Free an entry and give the memory of its flows back. Nobody looks at them any longer.
 void rr_region_addr_drop(struct rr_region *r, uint32_t index);
 
-// May the addresses that stand in the directory be local ones of this configuration, and is there
-// room for those of the configuration that do not?
+// May the addresses that stand in the directory be local ones of this configuration?
 bool rr_region_addrs_fit(const struct rr_region *r, const struct rr_config *cfg);
 
-// Make a directory that fits complete: give back what is free, add what is missing. Returns 0 or an
-// error of rr_region_addr_add.
-int rr_region_addrs_adopt(struct rr_region *r, const struct rr_config *cfg);
+// Take a directory that fits as it is, and give back the memory of what is free in it. Addresses of
+// the configuration that it lacks are new, or drained and gone: control knows, and asks for them.
+void rr_region_addrs_adopt(const struct rr_region *r);
 
 RR_END_DECLS

@@ -384,15 +384,11 @@ static void flows_adopt(struct rr_region *r) {
 	}
 }
 
-static int region_adopt(struct rr_region *r, const struct rr_config *cfg) {
-	int ret = rr_region_addrs_adopt(r, cfg);
-
-	if (ret < 0)
-		return ret;
+static void region_adopt(struct rr_region *r) {
+	rr_region_addrs_adopt(r);
 	flows_adopt(r);
 	for (uint32_t w = 0; w <= r->n_workers; w++)
 		counters_adopt(&r->workers[w]);
-	return 0;
 }
 
 // Allocate the pages before the flows now, as those of an address are when it is added: a full file
@@ -523,11 +519,8 @@ int rr_region_create(
 		ret = region_replace(r, cfg, path);
 	if (ret < 0)
 		return ret;
-	ret = *adopted ? region_adopt(r, cfg) : 0;
-	if (ret < 0) {
-		rr_region_detach(r);
-		return ret;
-	}
+	if (*adopted)
+		region_adopt(r);
 	rr_add_relaxed(&r->header->dp_generation, UINT64_C(1));
 	rr_store_relaxed(&r->header->dp_start_ns, rr_now_ns());
 	rr_store_relaxed(&r->header->dp_heartbeat_ns, rr_now_ns());

@@ -58,8 +58,8 @@ int rr_region_lock(const char *run_dir, enum rr_lock role, int *holder);
 int rr_region_lock_holder(const char *run_dir, enum rr_lock role);
 
 // Dataplane: adopt the region at `path` when its layout, boot and address directory fit the
-// configuration (*adopted = true), and add the addresses that are new in the file; else put a
-// fresh, populated one in its place (by rename, so that those who mapped the old one keep it).
+// configuration (*adopted = true), with the addresses that it has; else put a fresh one with those
+// of the configuration in its place (by rename, so that those who mapped the old one keep it).
 // Raises dp_generation. Returns 0 or a negative errno; one that cannot be looked at, for want of
 // memory or of permission, stays, and *adopted is true then too.
 int rr_region_create(

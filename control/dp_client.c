@@ -133,30 +133,40 @@ static bool is_missing(const struct dp_client *dp, uint32_t index) {
 	return dp->at.addr_of_cfg[index] == DP_NO_ADDR;
 }
 
-static int submit_first(struct dp_client *dp, const struct rr_shm_addr *addr) {
+// A region that was made anew has it from the file.
+static bool is_left_over(const struct dp_client *dp, uint32_t index) {
+	return dp->addresses && dp->addresses->state[index] == RR_ADDRESS_GONE &&
+	       dp->at.addr_of_cfg[index] != DP_NO_ADDR;
+}
+
+static int submit_one_addr(struct dp_client *dp, uint16_t op, uint32_t index) {
+	const struct rr_shm_addr *addr = &dp->cfg->addr[index];
 	struct rr_endpoint ep = {.family = addr->family};
 	struct dp_request req;
 	struct dp_pending *p;
 
 	memcpy(ep.addr, addr->addr, sizeof(ep.addr));
-	req = addr_request(RR_REQUEST_ADDR_SET, &ep, addr->realm_key);
-	req.first = true;
+	req = addr_request(op, &ep, addr->realm_key);
+	req.first = op == RR_REQUEST_ADDR_SET;
 	p = dp_pending_new(&dp->pool, &req);
 	if (!p)
 		return -ENOMEM;
 	dp_lane_append(lane_of_main(dp), p);
-	dp->n_first++;
+	dp->n_first += req.first;
 	return 0;
 }
 
-// The addresses that the region lacks.
+// The addresses that the region lacks, for which the calls wait; then those that it has too many.
 static int submit_addrs(struct dp_client *dp) {
 	int ret = 0;
 
 	dp->n_first = 0;
 	for (uint32_t i = 0; ret == 0 && i < dp->cfg->n_addrs; i++)
 		if (is_missing(dp, i))
-			ret = submit_first(dp, &dp->cfg->addr[i]);
+			ret = submit_one_addr(dp, RR_REQUEST_ADDR_SET, i);
+	for (uint32_t i = 0; ret == 0 && i < dp->cfg->n_addrs; i++)
+		if (is_left_over(dp, i))
+			ret = submit_one_addr(dp, RR_REQUEST_ADDR_DEL, i);
 	return ret;
 }
 

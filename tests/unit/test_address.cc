@@ -358,6 +358,48 @@ TEST_F(AddressTest, AdoptedRegionNeedsToBeToldNothing) {
 	EXPECT_TRUE(dp_has(NEW));
 }
 
+// The file names it all the time.
+TEST_F(AddressTest, GoneOneStaysGoneWhenTheDataplaneIsStarted) {
+	char path[RR_PATH_LEN + 64];
+
+	ask("address-drain 198.18.1.1");
+	spread("old", 10);
+	pass(3);
+	ASSERT_EQ(state_of("198.18.1.1"), RR_ADDRESS_GONE);
+	dp.stop();
+	dp.start(&cfg, now);
+	ASSERT_TRUE(dp.adopted);
+	EXPECT_FALSE(dp_has("198.18.1.1")) << "from its first moment";
+	pass(2);
+	EXPECT_FALSE(dp_has("198.18.1.1"));
+
+	rr_region_path(&cfg, path, sizeof(path));
+	dp.stop();
+	ASSERT_EQ(unlink(path), 0);
+	dp.start(&cfg, now);
+	ASSERT_TRUE(dp_has("198.18.1.1")) << "all that it knows is the file";
+	now += SECOND;
+	turn();
+	turn();
+	EXPECT_TRUE(resync_running(&ctl.resync));
+	EXPECT_FALSE(dp_has("198.18.1.1")) << "before it is told of calls";
+}
+
+TEST_F(AddressTest, OneThatIsNewInTheFileComesByControl) {
+	spread("old", 10);
+	close();
+	reload("pool = [ \"198.18.1.1\", \"198.18.1.2\" ]",
+		"pool = [ \"198.18.1.1\", \"198.18.1.2\", \"198.18.1.9\" ]");
+	dp.stop();
+	dp.start(&cfg, now);
+	ASSERT_TRUE(dp.adopted);
+	EXPECT_FALSE(dp_has(NEW));
+	open();
+	settle();
+	EXPECT_TRUE(dp_has(NEW));
+	EXPECT_GT(spread("new", 20)[NEW], 0);
+}
+
 // It has no memory at its start; later it has.
 TEST_F(AddressTest, DataplaneIsAskedAgain) {
 	char path[RR_PATH_LEN + 64];
