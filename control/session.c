@@ -175,16 +175,26 @@ err_free:
 	return ret;
 }
 
+// The dataplane has refused it, for want of memory say, and is asked again. Without a region
+// nothing is known.
+static bool dataplane_lacks(const struct control *ctl, uint16_t addr) {
+	struct dp_local local = {.addr = addr, .port = (uint16_t)ctl->cfg->media_port_min};
+
+	return dp_client_region(ctl->dp) && dp_client_slot(ctl->dp, local) == RR_SLOT_NONE;
+}
+
 // The address to take a pair from: one that has a free pair, from anywhere in the pool so that its
 // addresses fill evenly. Where none has, the one whose resting pairs have rested longest.
 static uint16_t choose_addr(const struct control *ctl, const struct address_list *from) {
 	uint16_t chosen = from->index[0];
-	int64_t longest_ms = -1;
+	int64_t longest_ms = INT64_MIN; // -1: no pair rests
 
 	for (uint32_t i = 0; i < from->n; i++) {
 		uint16_t addr = from->index[(ctl->spread + i) % from->n];
 		int64_t rest_ms;
 
+		if (dataplane_lacks(ctl, addr))
+			continue;
 		if (port_alloc_has_free(ctl->ports, addr, ctl->now_ns))
 			return addr;
 		rest_ms = port_alloc_longest_rest_ms(ctl->ports, addr, ctl->now_ns);

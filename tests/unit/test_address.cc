@@ -400,7 +400,7 @@ TEST_F(AddressTest, OneThatIsNewInTheFileComesByControl) {
 	EXPECT_GT(spread("new", 20)[NEW], 0);
 }
 
-// It has no memory at its start; later it has.
+// It has no memory at its start; later it has. New calls are on what it has.
 TEST_F(AddressTest, DataplaneIsAskedAgain) {
 	char path[RR_PATH_LEN + 64];
 
@@ -416,6 +416,8 @@ TEST_F(AddressTest, DataplaneIsAskedAgain) {
 	EXPECT_FALSE(dp_has(NEW));
 	EXPECT_LT(dp.n_installed(), n_installed);
 	EXPECT_GT(dp.n_installed(), 0U);
+	EXPECT_EQ(spread("meanwhile", 20).count(NEW), 0U);
+	end_calls("meanwhile", 20);
 	dp.addr_status = RR_REPLY_OK;
 	pass(3);
 	EXPECT_TRUE(dp_has(NEW));
