@@ -297,16 +297,15 @@ void address_forget(struct control *ctl) {
 
 // ---- until all agree
 
-// A change under way counts on what it found.
+// A change under way counts on what it found. Who adds the address again finds no port on which
+// packets of a call that is over may still come.
 static bool has_drained(const struct control *ctl, uint32_t index) {
 	const struct address_change *change = &ctl->address_change;
-	struct port_alloc_stats stats = {.n_taken = 0};
 
 	if (ctl->addresses.state[index] != RR_ADDRESS_DRAINING ||
 		(change->job && change->target[index] != RR_ADDRESS_FREE))
 		return false;
-	port_alloc_get_stats(ctl->ports, index, &stats);
-	return stats.n_taken == 0;
+	return port_alloc_is_idle(ctl->ports, index, ctl->now_ns);
 }
 
 static void end_drained(struct control *ctl) {

@@ -6,7 +6,7 @@
 // counts at once, is committed, and is answered. One is under way at a time. What is left over,
 // because a process died or memory was short, is put right once a second: the dataplane is asked
 // for what is missing there and told what nobody wants, and an address that drains is gone with its
-// last call.
+// last call and the rest of its ports.
 #pragma once
 
 #include <stdbool.h>

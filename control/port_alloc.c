@@ -325,6 +325,17 @@ int64_t port_alloc_longest_rest_ms(const struct port_alloc *pa, uint32_t addr, u
 	return a->rest_head == NO_PAIR ? -1 : (int64_t)rested_ms(&a->pair[a->rest_head], now_ns);
 }
 
+// The last of the list rests last.
+bool port_alloc_is_idle(const struct port_alloc *pa, uint32_t addr, uint64_t now_ns) {
+	const struct addr_ports *a;
+
+	if (!has_addr(pa, addr))
+		return true;
+	a = &pa->addr[addr];
+	return a->stats.n_taken == 0 &&
+	       (a->rest_tail == NO_PAIR || has_rested(pa, &a->pair[a->rest_tail], now_ns));
+}
+
 // Index of a pair by its port, or -ERANGE.
 static int find_pair(const struct port_alloc *pa, uint32_t addr, uint16_t port) {
 	uint32_t offset = port - pa->port_min;

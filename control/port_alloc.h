@@ -62,6 +62,9 @@ bool port_alloc_has_free(struct port_alloc *pa, uint32_t addr, uint64_t now_ns);
 // For how long the pair has rested that did so longest; -1 when none rests.
 int64_t port_alloc_longest_rest_ms(const struct port_alloc *pa, uint32_t addr, uint64_t now_ns);
 
+// Whether every pair of it, if it is there, is given back and has rested.
+bool port_alloc_is_idle(const struct port_alloc *pa, uint32_t addr, uint64_t now_ns);
+
 // Take a known pair, free or resting. Returns 0, -EBUSY when taken, -ERANGE when out of range or
 // odd.
 int port_alloc_take_specific(struct port_alloc *pa, uint32_t addr, uint16_t port);

@@ -63,7 +63,11 @@ class AddressTest : public AskTest {
 	}
 
 	void end_calls(const std::string &name, int n) {
-		for (int i = 0; i < n; i++)
+		end_calls(name, 0, n);
+	}
+
+	void end_calls(const std::string &name, int begin, int end) {
+		for (int i = begin; i < end; i++)
 			EXPECT_EQ(command("D " + name + std::to_string(i) + " from"), "0");
 	}
 
@@ -220,6 +224,22 @@ TEST_F(AddressTest, DrainedOneKeepsItsCallsAndIsGoneWithTheLast) {
 	EXPECT_EQ(ask("address-add lab1 198.18.1.1"), "{\"addresses\": 1}");
 	EXPECT_TRUE(dp_has("198.18.1.1"));
 	EXPECT_GT(spread("again", 10)["198.18.1.1"], 0);
+}
+
+// Packets of the last call may come until its ports have rested.
+TEST_F(AddressTest, DrainedOneStaysUntilItsPortsHaveRested) {
+	ASSERT_GT(spread("old", 10)["198.18.1.1"], 0);
+	ask("address-drain 198.18.1.1");
+	end_calls("old", 0, 5);
+	pass(3);
+	end_calls("old", 5, 10);
+	ctl.now_ns = now + (cfg.port_rest_ms - 1) * RR_NS_PER_MS;
+	address_agree(&ctl);
+	EXPECT_EQ(state_of("198.18.1.1"), RR_ADDRESS_DRAINING);
+	EXPECT_TRUE(dp_has("198.18.1.1"));
+	pass(2);
+	EXPECT_EQ(state_of("198.18.1.1"), RR_ADDRESS_GONE);
+	EXPECT_FALSE(dp_has("198.18.1.1"));
 }
 
 TEST_F(AddressTest, DrainingEndsByAddingAgain) {

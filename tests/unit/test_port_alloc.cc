@@ -292,6 +292,22 @@ TEST_F(PortAlloc, RestingPairsAreUsedOldestFirstBeforeACallIsRefused) {
 	EXPECT_EQ(stats().n_refused, 1u);
 }
 
+TEST_F(PortAlloc, AddressIsIdleWhenTheLastOfItHasRested) {
+	params.port_max = 20007;
+	params.rest_ns = 1000 * RR_NS_PER_MS;
+	make();
+	EXPECT_TRUE(port_alloc_is_idle(pa, 0, now_ns));
+	int first = take();
+	int last = take();
+	release(first);
+	now_ns += 1000 * RR_NS_PER_MS;
+	EXPECT_FALSE(port_alloc_is_idle(pa, 0, now_ns)) << "one is taken";
+	release(last);
+	EXPECT_FALSE(port_alloc_is_idle(pa, 0, now_ns + 999 * RR_NS_PER_MS));
+	EXPECT_TRUE(port_alloc_is_idle(pa, 0, now_ns + 1000 * RR_NS_PER_MS));
+	EXPECT_TRUE(port_alloc_is_idle(pa, 7, now_ns)) << "it is not there";
+}
+
 TEST_F(PortAlloc, KnownPairIsTakenOutOfItsRest) {
 	params.port_max = 20007;
 	params.rest_ns = 1000 * RR_NS_PER_MS;
