@@ -78,6 +78,7 @@ struct port_alloc {
 	uint32_t pool[RANDOM_POOL];
 	unsigned int n_pool;
 	bool sequential;
+	struct port_alloc_stats past; // what happened on addresses that were removed
 	struct addr_ports addr[RR_MAX_ADDRS]; // .pair is NULL where there is no address
 };
 
@@ -388,6 +389,24 @@ int port_alloc_get_stats(
 	return 0;
 }
 
+static void sum_events(struct port_alloc_stats *sum, const struct port_alloc_stats *stats) {
+	sum->n_taken_early += stats->n_taken_early;
+	sum->n_refused += stats->n_refused;
+}
+
+void port_alloc_get_total(const struct port_alloc *pa, struct port_alloc_stats *total) {
+	*total = pa->past;
+	for (uint32_t i = 0; i < RR_MAX_ADDRS; i++) {
+		const struct port_alloc_stats *stats = &pa->addr[i].stats;
+
+		total->n_pairs += stats->n_pairs;
+		total->n_free += stats->n_free;
+		total->n_resting += stats->n_resting;
+		total->n_taken += stats->n_taken;
+		sum_events(total, stats);
+	}
+}
+
 // ---- life
 // ----------------------------------------------------------------------------------------
 
@@ -447,8 +466,10 @@ int port_alloc_add(struct port_alloc *pa, uint32_t addr) {
 }
 
 void port_alloc_remove(struct port_alloc *pa, uint32_t addr) {
-	if (has_addr(pa, addr))
-		addr_ports_fini(&pa->addr[addr]);
+	if (!has_addr(pa, addr))
+		return;
+	sum_events(&pa->past, &pa->addr[addr].stats);
+	addr_ports_fini(&pa->addr[addr]);
 }
 
 static bool params_valid(const struct port_alloc_params *p) {

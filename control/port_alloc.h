@@ -78,4 +78,7 @@ uint32_t port_alloc_n_available(const struct port_alloc *pa, uint32_t addr);
 int port_alloc_get_stats(
 	const struct port_alloc *pa, uint32_t addr, struct port_alloc_stats *stats);
 
+// Of all addresses; what happened on those that were removed counts on.
+void port_alloc_get_total(const struct port_alloc *pa, struct port_alloc_stats *total);
+
 RR_END_DECLS

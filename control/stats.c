@@ -75,23 +75,14 @@ static void collect_retrans(struct stats *st, const struct retrans *retrans) {
 }
 
 static void collect_ports(struct stats *st, const struct port_alloc *ports) {
-	struct port_alloc_stats sum = {.n_pairs = 0};
-	struct port_alloc_stats a;
+	struct port_alloc_stats total;
 
-	for (uint32_t i = 0; i < RR_MAX_ADDRS; i++) {
-		if (port_alloc_get_stats(ports, i, &a) < 0)
-			continue;
-		sum.n_free += a.n_free;
-		sum.n_resting += a.n_resting;
-		sum.n_taken += a.n_taken;
-		sum.n_taken_early += a.n_taken_early;
-		sum.n_refused += a.n_refused;
-	}
-	st->counter[STATS_ports_free] = sum.n_free;
-	st->counter[STATS_ports_resting] = sum.n_resting;
-	st->counter[STATS_ports_taken] = sum.n_taken;
-	count_on(st, STATS_ports_early, sum.n_taken_early);
-	count_on(st, STATS_ports_refused, sum.n_refused);
+	port_alloc_get_total(ports, &total);
+	st->counter[STATS_ports_free] = total.n_free;
+	st->counter[STATS_ports_resting] = total.n_resting;
+	st->counter[STATS_ports_taken] = total.n_taken;
+	count_on(st, STATS_ports_early, total.n_taken_early);
+	count_on(st, STATS_ports_refused, total.n_refused);
 }
 
 static void collect_outbox(struct stats *st, const struct outbox_stats *o) {

@@ -308,6 +308,33 @@ TEST_F(PortAlloc, AddressIsIdleWhenTheLastOfItHasRested) {
 	EXPECT_TRUE(port_alloc_is_idle(pa, 7, now_ns)) << "it is not there";
 }
 
+TEST_F(PortAlloc, TotalCountsOnWhenAnAddressIsRemoved) {
+	struct port_alloc_stats total;
+
+	params.n_addrs = 2;
+	params.port_max = 20001; // 1 pair
+	params.rest_ns = 1000 * RR_NS_PER_MS;
+	make();
+	for (uint32_t addr = 0; addr < 2; addr++) {
+		release(take(0, addr), addr);
+		take(0, addr);
+		EXPECT_EQ(take(0, addr), NONE);
+	}
+	for (uint32_t i = 0; i < 3; i++) {
+		port_alloc_remove(pa, 1);
+		port_alloc_get_total(pa, &total);
+		EXPECT_EQ(total.n_taken_early, 2u);
+		EXPECT_EQ(total.n_refused, 2u);
+		EXPECT_EQ(total.n_pairs, 1u);
+		EXPECT_EQ(total.n_taken, 1u);
+	}
+	ASSERT_EQ(port_alloc_add(pa, 1), 0);
+	EXPECT_EQ(stats(1).n_refused, 0u) << "another address";
+	port_alloc_get_total(pa, &total);
+	EXPECT_EQ(total.n_refused, 2u);
+	EXPECT_EQ(total.n_free, 1u);
+}
+
 TEST_F(PortAlloc, KnownPairIsTakenOutOfItsRest) {
 	params.port_max = 20007;
 	params.rest_ns = 1000 * RR_NS_PER_MS;
