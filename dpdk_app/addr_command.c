@@ -46,7 +46,7 @@ static int realm_find(const struct rr_config *cfg, uint64_t key) {
 
 static int local_find(const struct addr_command *c, const struct rr_endpoint *ep) {
 	for (uint32_t i = 0; i < c->table->n_addrs; i++)
-		if (c->table->local[i].family == ep->family &&
+		if (addr_table_has(c->table, i) && c->table->local[i].family == ep->family &&
 			memcmp(c->table->local[i].addr, ep->addr, sizeof(ep->addr)) == 0)
 			return (int)i;
 	return -1;

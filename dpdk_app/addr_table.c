@@ -62,7 +62,7 @@ static void local_fill_l2(struct local_addr *l, const struct port *port) {
 
 static int local_fill(struct local_addr *l, const struct rr_shm_addr *a,
 	const struct rr_config *cfg, const struct port_set *ports) {
-	if (a->realm >= cfg->n_realms || a->port >= ports->n ||
+	if (a->realm >= cfg->n_realms || a->port >= ports->n || ports->port[a->port].mtu == 0 ||
 		(a->family != RR_FAMILY_IPV4 && a->family != RR_FAMILY_IPV6))
 		return -EINVAL;
 	*l = (struct local_addr){
@@ -104,6 +104,7 @@ int addr_table_add(struct addr_table *t, const struct addr_source *from, uint32_
 	const struct rr_shm_addr *addr) {
 	struct local_addr l;
 	int ret = local_fill(&l, addr, from->cfg, from->ports);
+	uint32_t mtu;
 
 	if (index >= t->n_addrs)
 		return -EINVAL;
@@ -112,15 +113,17 @@ int addr_table_add(struct addr_table *t, const struct addr_source *from, uint32_
 	if (addr_table_has(t, index) ||
 		addr_table_find(t, l.port, l.vlan, (enum rr_family)l.family, l.addr) != ADDR_NONE)
 		return -EEXIST;
-	l.family = RR_FAMILY_NONE;
+	mtu = l.mtu;
+	l.mtu = 0;
 	t->local[index] = l;
-	// pairs with the acquire in addr_table_has
-	rr_store_release(&t->local[index].family, addr->family);
+	// pairs with the acquire in addr_table_has and rewrite_packet
+	rr_store_release(&t->local[index].mtu, mtu);
 	slots_tidy(t);
 	slot_fill(t, index);
 	return 0;
 }
 
+// In any order: a worker that has found it by either word sees all of it until its turn is over.
 void addr_table_remove(struct addr_table *t, uint32_t index) {
 	struct local_addr *l = &t->local[index];
 	struct addr_table_slot *s;
@@ -130,7 +133,6 @@ void addr_table_remove(struct addr_table *t, uint32_t index) {
 	for (s = slot_first(t, l); s->index != index;)
 		s = slot_next(t, s);
 	rr_store_relaxed(&s->index, ADDR_REMOVED);
-	rr_store_relaxed(&l->family, (uint8_t)RR_FAMILY_NONE);
 	rr_store_relaxed(&l->mtu, 0U);
 }
 
@@ -147,7 +149,8 @@ int addr_table_build(
 const struct local_addr *addr_table_of_realm(
 	const struct addr_table *t, uint32_t realm, enum rr_family family) {
 	for (uint32_t i = 0; i < t->n_addrs; i++)
-		if (t->local[i].family == family && t->local[i].realm == realm)
+		if (addr_table_has(t, i) && t->local[i].family == family &&
+			t->local[i].realm == realm)
 			return &t->local[i];
 	return NULL;
 }

@@ -26,14 +26,16 @@ struct local_addr {
 	uint8_t l2_tail[12]; // Ethernet header behind the destination: source, tag if any,
 			     // EtherType
 	uint8_t l2_len; // of the whole Ethernet header: 14 or 18
-	uint8_t family; // enum rr_family, RR_FAMILY_NONE: no address
+	uint8_t family; // enum rr_family
 	uint8_t realm;
 	uint8_t port; // Ethernet port, configuration's index
 	uint8_t checksum; // of what leaves: enum rr_checksum_mode, never RR_CHECKSUM_AUTO
 	bool partial_checksums; // of what arrives, see struct port_driver
 	uint8_t hop_limit;
 	uint16_t vlan; // 0 = untagged
-	uint32_t mtu; // bytes of IP packet that the port takes; 0: no address
+	// Bytes of IP packet that the port takes; 0: no address, and all else is what is left of
+	// the last one. Whoever looks at the rest has loaded this with acquire before.
+	uint32_t mtu;
 };
 RR_STATIC_ASSERT(sizeof(struct local_addr) == RR_CACHE_LINE, "one line an address");
 
@@ -76,7 +78,7 @@ const struct local_addr *addr_table_of_realm(
 
 static inline bool addr_table_has(const struct addr_table *t, uint32_t index) {
 	// pairs with the release in addr_table_add
-	return index < t->n_addrs && rr_load_acquire(&t->local[index].family) != RR_FAMILY_NONE;
+	return index < t->n_addrs && rr_load_acquire(&t->local[index].mtu) != 0;
 }
 
 static inline uint32_t addr_table_key(uint8_t port, uint16_t vlan, uint8_t family) {

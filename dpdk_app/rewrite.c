@@ -287,11 +287,13 @@ static __rte_noinline int packet_turn(struct rewrite *r, struct pkt *p, struct r
 // cut.
 static __rte_noinline int packet_large(
 	struct rewrite *r, struct pkt *p, struct rewrite_headers *h, uint16_t out_addr) {
-	enum rr_checksum_mode mode = checksum_mode(r, p, h->from);
+	enum rr_checksum_mode mode;
 	int verdict;
 
-	if (h->from->family == RR_FAMILY_NONE) // no address any longer, and so without an MTU
+	// pairs with the release in addr_table_add; 0: no address any longer
+	if (rr_load_acquire(&h->from->mtu) == 0)
 		return RR_C_drop_flow_no_remote;
+	mode = checksum_mode(r, p, h->from);
 	if (p->payload_len > REWRITE_PAYLOAD_MAX)
 		return RR_C_drop_oversize;
 	if (!nexthop_mac(r, p->flow, h->from, &h->mac))
@@ -306,12 +308,14 @@ static inline int rewrite_packet(struct rewrite *r, struct pkt *p) {
 	uint16_t out_addr = rr_load_relaxed(&f->out_addr);
 	const struct local_addr *from;
 	struct rewrite_headers h;
+	uint32_t mtu;
 
 	if (RR_UNLIKELY(out_addr >= r->table->addrs->n_addrs))
 		return RR_C_drop_flow_no_remote;
 	from = &r->table->addrs->local[out_addr];
 	h.from = from;
-	if (RR_UNLIKELY(ip_len(from->family) + UDP_LEN + p->payload_len > from->mtu))
+	mtu = rr_load_acquire(&from->mtu); // pairs with the release in addr_table_add
+	if (RR_UNLIKELY(ip_len(from->family) + UDP_LEN + p->payload_len > mtu))
 		return packet_large(r, p, &h, out_addr);
 	if (RR_UNLIKELY(!nexthop_mac(r, f, from, &h.mac)))
 		return packet_turn(r, p, &h);

@@ -41,6 +41,7 @@ static void setup(void) {
 	cfg->realm[1].port = 1;
 	cfg->realm[1].vlan = 100;
 	ports->n = 2;
+	ports->port[0].mtu = ports->port[1].mtu = 1500;
 	add_addr(cfg, RR_FAMILY_IPV4, 0, v4);
 	add_addr(cfg, RR_FAMILY_IPV6, 0, v6);
 	add_addr(cfg, RR_FAMILY_IPV4, 1, internal);

@@ -101,6 +101,7 @@ class Neighbour : public ::testing::Test {
 		auto ports = std::make_unique<port_set>();
 
 		ports->n = 1;
+		ports->port[0].mtu = 1500;
 		cfg->n_addrs = 1;
 		cfg->addr[0] = {};
 		cfg->addr[0].family = RR_FAMILY_IPV4;
