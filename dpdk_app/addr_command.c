@@ -183,8 +183,11 @@ static enum rr_reply_status remove_end(struct addr_command *c) {
 	char text[RR_ENDPOINT_STRLEN];
 
 	c->removing = false;
-	if (refused && addr_table_add(c->table, &c->from, c->index, &addr) == 0)
+	if (refused) {
+		// cannot fail: it was there, and nothing has come in between
+		addr_table_add(c->table, &c->from, c->index, &addr);
 		return refused;
+	}
 	rr_region_addr_drop(c->region, c->index);
 	rr_info("addr_command", "removed address=%s", addr_text(&c->request.signalled, text));
 	return RR_REPLY_OK;

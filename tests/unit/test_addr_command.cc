@@ -177,6 +177,30 @@ TEST_F(AddrCommand, AddressStaysThatTheKernelDoesNotTakeBack) {
 	EXPECT_FALSE(in_table() || in_region());
 }
 
+// Whoever writes the directory, which others than the main thread can, takes nothing of an address.
+TEST_F(AddrCommand, WhatStandsInTheDirectoryIsNotBelieved) {
+	EXPECT_EQ(RR_REPLY_OK, answer(RR_REQUEST_ADDR_SET));
+	std::vector<struct rr_shm_addr> good(region.addrs, region.addrs + region.n_addrs);
+	uint32_t index = index_of_new();
+
+	said.clear();
+	for (uint32_t i = 0; i < region.n_addrs; i++)
+		memset((void *)&region.addrs[i], 0xff, sizeof(region.addrs[i]));
+	kernel_error = -EPERM;
+	EXPECT_EQ(RR_REPLY_NO_KERNEL, answer(RR_REQUEST_ADDR_DEL));
+	EXPECT_EQ(index, index_of_new()) << "as it was";
+	EXPECT_EQ(0, table->local[index].realm);
+	kernel_error = 0;
+	EXPECT_EQ(RR_REPLY_OK, answer(RR_REQUEST_ADDR_DEL));
+	EXPECT_EQ(std::vector<bool>({false, false}), said) << "claim looks at the address";
+	EXPECT_FALSE(in_table() || in_region());
+	for (uint32_t i = 0; i < world.cfg->n_addrs; i++)
+		EXPECT_TRUE(addr_table_has(table.get(), i));
+	memcpy((void *)region.addrs, good.data(), good.size() * sizeof(good[0]));
+	rr_region_addr_drop(&region, index);
+	EXPECT_EQ(RR_REPLY_OK, answer(RR_REQUEST_ADDR_SET));
+}
+
 // A worker may install a flow until it has seen that the address goes.
 TEST_F(AddrCommand, PacketsStayOursWhereAFlowCameInBetween) {
 	EXPECT_EQ(RR_REPLY_OK, answer(RR_REQUEST_ADDR_SET));
