@@ -40,6 +40,7 @@ struct dp_client {
 	uint32_t n_first; // requests to its main thread that workers wait for
 	bool settled;
 	bool overflow;
+	bool addrs_changed; // the directory has, and is to be matched again
 
 	uint64_t watched_ns;
 	struct dp_pool pool;
@@ -457,7 +458,7 @@ static void take_reply(struct dp_client *dp, struct dp_lane *lane, const struct 
 	if (p->req.first)
 		dp->n_first--;
 	if (dp_request_is_addr(&p->req))
-		dp_region_map(&dp->at, dp->cfg);
+		dp->addrs_changed = true;
 	req = p->req;
 	wait = p->wait;
 	stray = p->stray_slot != RR_SLOT_NONE;
@@ -512,7 +513,13 @@ unsigned int dp_client_poll(struct dp_client *dp) {
 		n += poll_replies(dp, &dp->lanes[i]);
 		n += poll_events(dp, &dp->lanes[i]);
 	}
-	return dp->lanes ? n + poll_replies(dp, lane_of_main(dp)) : n;
+	if (dp->lanes)
+		n += poll_replies(dp, lane_of_main(dp));
+	// Once for all the replies about addresses: every one is compared with every other.
+	if (dp->addrs_changed)
+		dp_region_map(&dp->at, dp->cfg);
+	dp->addrs_changed = false;
+	return n;
 }
 
 // ---- questions
