@@ -218,6 +218,23 @@ uint64_t rr_realm_key(const char *name) {
 	return key;
 }
 
+struct rr_endpoint rr_addr_endpoint(const struct rr_shm_addr *addr) {
+	struct rr_endpoint ep = {.family = addr->family};
+
+	memcpy(ep.addr, addr->addr, sizeof(ep.addr));
+	return ep;
+}
+
+int rr_config_find_addr(const struct rr_config *cfg, const struct rr_endpoint *addr) {
+	if (addr->family == RR_FAMILY_NONE)
+		return -1;
+	for (uint32_t i = 0; i < cfg->n_addrs; i++)
+		if (cfg->addr[i].family == addr->family &&
+			memcmp(cfg->addr[i].addr, addr->addr, sizeof(addr->addr)) == 0)
+			return (int)i;
+	return -1;
+}
+
 const struct rr_net_config *rr_realm_net(
 	const struct rr_realm_config *realm, enum rr_family family) {
 	return family == RR_FAMILY_IPV6 ? &realm->ipv6 : &realm->ipv4;

@@ -183,6 +183,11 @@ int rr_config_diff(const struct rr_config *a, const struct rr_config *b, FILE *o
 // Names a realm where two programs may count the realms of their files differently.
 uint64_t rr_realm_key(const char *name);
 
+struct rr_endpoint rr_addr_endpoint(const struct rr_shm_addr *addr);
+
+// Index of a local address, or -1.
+int rr_config_find_addr(const struct rr_config *cfg, const struct rr_endpoint *addr);
+
 // Why `ep`, whose port does not count, can be no local address of a realm: text that follows the
 // address in a sentence. NULL when it can.
 const char *rr_realm_refuses(

@@ -129,15 +129,6 @@ static int check_realm_pair(struct rr_config_reader *r, uint32_t i, uint32_t k) 
 	return 0;
 }
 
-static bool is_pool_addr(const struct rr_config *cfg, const struct rr_endpoint *ep) {
-	for (uint32_t i = 0; i < cfg->n_addrs; i++) {
-		if (cfg->addr[i].family == ep->family &&
-			memcmp(cfg->addr[i].addr, ep->addr, sizeof(ep->addr)) == 0)
-			return true;
-	}
-	return false;
-}
-
 // A next hop is another host.
 static int check_next_hops(struct rr_config_reader *r, uint32_t i, enum rr_family family) {
 	const struct rr_net_config *net = rr_realm_net(&r->cfg->realm[i], family);
@@ -146,7 +137,7 @@ static int check_next_hops(struct rr_config_reader *r, uint32_t i, enum rr_famil
 	char path[128];
 
 	snprintf(path, sizeof(path), "realms.[%u].%s.gateway", i, name);
-	if (net->gateway.family != RR_FAMILY_NONE && is_pool_addr(r->cfg, &net->gateway))
+	if (rr_config_find_addr(r->cfg, &net->gateway) >= 0)
 		return rr_config_fail_at(r, path,
 			"is %s of a pool, expected another host's address",
 			rr_endpoint_format_addr(&net->gateway, addr, sizeof(addr)));
@@ -154,7 +145,7 @@ static int check_next_hops(struct rr_config_reader *r, uint32_t i, enum rr_famil
 		const struct rr_endpoint *ep = &net->neighbours[k].addr;
 
 		snprintf(path, sizeof(path), "realms.[%u].%s.neighbours.[%u].address", i, name, k);
-		if (is_pool_addr(r->cfg, ep))
+		if (rr_config_find_addr(r->cfg, ep) >= 0)
 			return rr_config_fail_at(r, path,
 				"is %s of a pool, expected another host's address",
 				rr_endpoint_format_addr(ep, addr, sizeof(addr)));

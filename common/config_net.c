@@ -127,23 +127,6 @@ const struct rr_option_type rr_type_prefix = {
 
 // ---- pool
 
-static struct rr_endpoint pool_addr(const struct rr_shm_addr *addr) {
-	struct rr_endpoint ep = {.family = addr->family};
-
-	memcpy(ep.addr, addr->addr, sizeof(ep.addr));
-	return ep;
-}
-
-static bool is_pool_addr(const struct rr_config *cfg, const struct rr_endpoint *ep) {
-	for (uint32_t i = 0; i < cfg->n_addrs; i++) {
-		struct rr_endpoint known = pool_addr(&cfg->addr[i]);
-
-		if (rr_endpoint_same_host(&known, ep))
-			return true;
-	}
-	return false;
-}
-
 // The first address of a network is the network's own, the last IPv4 one everybody's; networks of
 // one or two addresses spare neither (RFC 3021).
 static bool is_reserved(const struct rr_net_config *net, const struct rr_endpoint *ep) {
@@ -168,7 +151,7 @@ static int check_pool_addr(struct rr_config_reader *r, const config_setting_t *s
 	if (is_reserved(net, ep))
 		return rr_config_fail(
 			r, s, "holds %s, expected a host address of %s", addr, prefix);
-	if (is_pool_addr(r->cfg, ep))
+	if (rr_config_find_addr(r->cfg, ep) >= 0)
 		return rr_config_fail(
 			r, s, "holds %s again, expected each address in one pool once", addr);
 	if (r->cfg->n_addrs == RR_MAX_ADDRS)
@@ -266,10 +249,10 @@ const char *rr_realm_refuses(
 static uint32_t run_end(
 	const struct rr_config *cfg, const struct rr_net_config *net, uint32_t first) {
 	uint32_t end = net->first_addr + net->n_pool;
-	struct rr_endpoint ep = pool_addr(&cfg->addr[first]);
+	struct rr_endpoint ep = rr_addr_endpoint(&cfg->addr[first]);
 
 	for (; first + 1 < end; first++) {
-		struct rr_endpoint next = pool_addr(&cfg->addr[first + 1]);
+		struct rr_endpoint next = rr_addr_endpoint(&cfg->addr[first + 1]);
 
 		rr_endpoint_step(&ep);
 		if (!rr_endpoint_same_host(&ep, &next))
@@ -287,11 +270,11 @@ static void print_pool(struct rr_config_writer *w, const struct rr_option *opt, 
 	rr_config_print_name(w, opt->name);
 	rr_config_print_open(w, '[');
 	for (uint32_t i = net->first_addr; i < end; i = last + 1) {
-		struct rr_endpoint first_ep = pool_addr(&w->cfg->addr[i]);
+		struct rr_endpoint first_ep = rr_addr_endpoint(&w->cfg->addr[i]);
 		struct rr_endpoint last_ep;
 
 		last = run_end(w->cfg, net, i);
-		last_ep = pool_addr(&w->cfg->addr[last]);
+		last_ep = rr_addr_endpoint(&w->cfg->addr[last]);
 		fprintf(w->out, "%s\"%s", i > net->first_addr ? ", " : "",
 			rr_endpoint_format_addr(&first_ep, text, sizeof(text)));
 		if (last > i)

@@ -134,23 +134,13 @@ void rr_region_addr_drop(struct rr_region *r, uint32_t index) {
 
 // ---- adoption
 
-static const struct rr_shm_addr *configured(
-	const struct rr_config *cfg, const struct rr_shm_addr *addr) {
-	for (uint32_t i = 0; i < cfg->n_addrs; i++)
-		if (cfg->addr[i].family == addr->family &&
-			memcmp(cfg->addr[i].addr, addr->addr, sizeof(addr->addr)) == 0)
-			return &cfg->addr[i];
-	return NULL;
-}
-
 // One that the file does not name was added while running: its realm must be there and take it.
 static bool addr_fits(const struct rr_config *cfg, const struct rr_shm_addr *addr) {
-	const struct rr_shm_addr *known = configured(cfg, addr);
-	struct rr_endpoint ep = {.family = addr->family};
+	struct rr_endpoint ep = rr_addr_endpoint(addr);
+	int known = rr_config_find_addr(cfg, &ep);
 
-	if (known)
-		return memcmp(known, addr, sizeof(*addr)) == 0;
-	memcpy(ep.addr, addr->addr, sizeof(ep.addr));
+	if (known >= 0)
+		return memcmp(&cfg->addr[known], addr, sizeof(*addr)) == 0;
 	return addr->realm < cfg->n_realms && cfg->realm[addr->realm].port == addr->port &&
 	       rr_realm_key(cfg->realm[addr->realm].name) == addr->realm_key &&
 	       rr_endpoint_is_valid(&ep) && !rr_realm_refuses(cfg, addr->realm, &ep);

@@ -342,11 +342,11 @@ static void ask_for_missing(struct control *ctl, const struct rr_region *r) {
 
 static void give_up_unwanted(struct control *ctl, const struct rr_region *r) {
 	for (uint32_t i = 0; i < r->n_addrs; i++) {
-		struct rr_endpoint ep = {.family = r->addrs[i].family};
+		struct rr_endpoint ep;
 
 		if (!rr_region_has_addr(r, i))
 			continue;
-		memcpy(ep.addr, r->addrs[i].addr, sizeof(ep.addr));
+		ep = rr_addr_endpoint(&r->addrs[i]);
 		if (!is_wanted(ctl, &ep))
 			dp_client_submit_addr(ctl->dp, RR_REQUEST_ADDR_DEL, &ep, 0);
 	}

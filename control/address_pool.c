@@ -33,7 +33,7 @@ void address_pool_init(struct address_pool *pool, struct rr_config *cfg) {
 }
 
 int address_pool_find(const struct address_pool *pool, const struct rr_endpoint *ep) {
-	return realm_find_addr(pool->cfg, ep);
+	return rr_config_find_addr(pool->cfg, ep);
 }
 
 static int find_free(const struct address_pool *pool) {
@@ -103,10 +103,7 @@ void address_pool_choice(const struct address_pool *pool, const struct session_l
 }
 
 struct rr_endpoint address_pool_endpoint(const struct address_pool *pool, uint32_t index) {
-	struct rr_endpoint ep = {.family = pool->cfg->addr[index].family};
-
-	memcpy(ep.addr, pool->cfg->addr[index].addr, sizeof(ep.addr));
-	return ep;
+	return rr_addr_endpoint(&pool->cfg->addr[index]);
 }
 
 // ---- from the store

@@ -75,18 +75,11 @@ static bool differs_elsewhere(struct control *ctl, struct job *job, const struct
 	return n != 0;
 }
 
-static struct rr_endpoint endpoint_at(const struct rr_config *file, uint32_t i) {
-	struct rr_endpoint ep = {.family = file->addr[i].family};
-
-	memcpy(ep.addr, file->addr[i].addr, sizeof(ep.addr));
-	return ep;
-}
-
 static bool all_possible(struct control *ctl, struct job *job, const struct rr_config *file) {
 	char text[RR_ENDPOINT_STRLEN];
 
 	for (uint32_t i = 0; i < file->n_addrs; i++) {
-		struct rr_endpoint ep = endpoint_at(file, i);
+		struct rr_endpoint ep = rr_addr_endpoint(&file->addr[i]);
 		const char *why = address_refuses(ctl, file->addr[i].realm, &ep);
 
 		if (!why)
@@ -107,7 +100,7 @@ static void change_to(struct control *ctl, const struct rr_config *file) {
 
 	change->by_file = true;
 	for (uint32_t i = 0; i < file->n_addrs && !change->refusal; i++) {
-		struct rr_endpoint ep = endpoint_at(file, i);
+		struct rr_endpoint ep = rr_addr_endpoint(&file->addr[i]);
 		int index;
 
 		address_change_want(ctl, file->addr[i].realm, &ep);

@@ -142,12 +142,10 @@ static bool is_left_over(const struct dp_client *dp, uint32_t index) {
 
 static int submit_one_addr(struct dp_client *dp, uint16_t op, uint32_t index) {
 	const struct rr_shm_addr *addr = &dp->cfg->addr[index];
-	struct rr_endpoint ep = {.family = addr->family};
-	struct dp_request req;
+	struct rr_endpoint ep = rr_addr_endpoint(addr);
+	struct dp_request req = addr_request(op, &ep, addr->realm_key);
 	struct dp_pending *p;
 
-	memcpy(ep.addr, addr->addr, sizeof(ep.addr));
-	req = addr_request(op, &ep, addr->realm_key);
 	req.first = op == RR_REQUEST_ADDR_SET;
 	p = dp_pending_new(&dp->pool, &req);
 	if (!p)

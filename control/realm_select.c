@@ -23,17 +23,6 @@ static uint32_t default_realm(const struct rr_config *cfg) {
 	return cfg->bridge_internal >= 0 ? (uint32_t)cfg->bridge_internal : 0;
 }
 
-int realm_find_addr(const struct rr_config *cfg, const struct rr_endpoint *addr) {
-	if (addr->family == RR_FAMILY_NONE)
-		return -1;
-	for (uint32_t i = 0; i < cfg->n_addrs; i++) {
-		if (cfg->addr[i].family == addr->family &&
-			memcmp(cfg->addr[i].addr, addr->addr, sizeof(addr->addr)) == 0)
-			return (int)i;
-	}
-	return -1;
-}
-
 static struct session_local one_addr(const struct rr_config *cfg, int index) {
 	return (struct session_local){
 		.realm = cfg->addr[index].realm,
@@ -133,7 +122,7 @@ static enum rtpp_error read_letters(
 
 static enum rtpp_error choose_addr(const struct rr_config *cfg, const struct rr_endpoint *addr,
 	struct realm_choice *choice, bool *unbindable) {
-	int index = realm_find_addr(cfg, addr);
+	int index = rr_config_find_addr(cfg, addr);
 
 	choice->named = true;
 	*unbindable = index < 0;
@@ -155,7 +144,7 @@ static enum rtpp_error choose_label(
 
 static enum rtpp_error choose_route(
 	const struct rr_config *cfg, const struct rr_endpoint *addr, struct realm_choice *choice) {
-	int index = realm_find_addr(cfg, addr);
+	int index = rr_config_find_addr(cfg, addr);
 	int realm = find_route(cfg, addr);
 
 	if (index < 0 && realm < 0)

@@ -24,9 +24,7 @@ struct realm_choice {
 	uint8_t family; // of the command
 };
 
-// Index in the configuration, or -1: of the pool entry that is this address, of the realm that
-// bears this name.
-int realm_find_addr(const struct rr_config *cfg, const struct rr_endpoint *addr);
+// Index in the configuration of the realm that bears this name, or -1.
 int realm_find_label(const struct rr_config *cfg, struct slice label);
 
 // Returns RTPP_OK or RTPP_E_LOCAL_ADDR, RTPP_E_REMOTE_ADDR, RTPP_E_FAMILY, RTPP_E_EXTERNAL,

@@ -188,7 +188,7 @@ static int load_pair(struct control *ctl, struct session *s,
 		return 0;
 	if (in->uid == 0)
 		return -EPROTO;
-	addr = realm_find_addr(ctl->cfg, &in->local);
+	addr = rr_config_find_addr(ctl->cfg, &in->local);
 	if (addr < 0)
 		return -EADDRNOTAVAIL;
 	ret = port_alloc_take_specific(ctl->ports, (uint32_t)addr, port);
@@ -212,7 +212,7 @@ static uint16_t find_realm(
 
 static void load_local(const struct rr_config *cfg, const struct rr_session_record_leg *in,
 	const struct rr_text *realm, struct session_leg *leg) {
-	int exact = in->flags & RR_RECORD_LEG_EXACT ? realm_find_addr(cfg, &in->exact) : -1;
+	int exact = in->flags & RR_RECORD_LEG_EXACT ? rr_config_find_addr(cfg, &in->exact) : -1;
 
 	leg->local = (struct session_local){
 		.realm = find_realm(cfg, realm, &leg->pair),

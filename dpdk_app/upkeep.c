@@ -165,11 +165,10 @@ static void tours_go_on(struct upkeep *u, uint64_t now_ns) {
 }
 
 int upkeep_claim(const struct upkeep *u, const struct rr_shm_addr *addr, bool on) {
-	struct rr_endpoint ep = {.family = addr->family};
+	struct rr_endpoint ep = rr_addr_endpoint(addr);
 
 	if (!port_is_shared(&u->cfg->port[addr->port]))
 		return 0;
-	memcpy(ep.addr, addr->addr, sizeof(ep.addr));
 	return shared_port_set_addr(&u->ports->port[addr->port].shared, &ep, on);
 }
 
