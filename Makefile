@@ -25,7 +25,7 @@ say = $(if $(V),,@printf '  %-5s %s\n' $(1) $@;)
 
 COMMON_SRC := counters.c endpoint.c log.c ring.c shm_region.c shm_addrs.c config.c config_schema.c \
 	config_value.c config_number.c config_net.c config_socket.c config_check.c config_print.c flow_totals.c \
-	config_diff.c session_record.c msg_ring.c
+	config_diff.c session_record.c msg_ring.c folder.c
 
 
 DP_SRC := main.c eal.c memif.c port.c steering.c worker.c io.c parse.c addr_table.c flow.c \
@@ -42,7 +42,7 @@ CONTROL_SRC := main.c supervisor.c passed_sockets.c command_socket.c privdrop.c 
 	session_change.c session_flow.c session_media.c session_store.c realm_select.c \
 	cmd_update.c cmd_lookup.c cmd_delete.c cmd_query.c cmd_info.c cmd_stats.c cmd_media.c \
 	subcommand.c dp_client.c dp_lane.c dp_region.c dp_request.c store.c store_boot.c \
-	folder.c resync.c expiry.c stats.c notice_target.c outbox.c notifier.c clearance.c \
+	resync.c expiry.c stats.c notice_target.c outbox.c notifier.c clearance.c \
 	operator.c operator_socket.c admission.c load.c service_manager.c cookies.c shm_conn.c \
 	address_pool.c address.c address_reload.c
 RRCTL_SRC := rrctl.c rrctl_out.c rrctl_region.c rrctl_store.c rrctl_status.c rrctl_port.c \
@@ -78,7 +78,7 @@ test_log_OBJ := common/log.o
 CONFIG_OBJ := $(patsubst %.c,common/%.o,$(filter config%,$(COMMON_SRC))) common/endpoint.o common/log.o
 test_config_OBJ = $(CONFIG_OBJ)
 test_config_LIBS = $(COMMON_LIBS)
-REGION_OBJ := common/shm_region.o common/shm_addrs.o common/counters.o $(CONFIG_OBJ)
+REGION_OBJ := common/shm_region.o common/shm_addrs.o common/folder.o common/counters.o $(CONFIG_OBJ)
 # Runs the program, and makes the region and the store that it looks at.
 test_rrctl_OBJ = $(REGION_OBJ)
 test_rrctl_LIBS = $(RRCTL_LIBS)

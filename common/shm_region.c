@@ -23,10 +23,12 @@
 #include "clock.h"
 #include "config.h"
 #include "crash_point.h"
+#include "folder.h"
 #include "shm_addrs.h"
 
 #define BOOT_ID_PATH "/proc/sys/kernel/random/boot_id"
 #define PAGE_SIZE_BYTES 4096
+#define RUN_DIR_MODE 0775
 #define READ_TRIES 1000 // a write takes well below a microsecond
 
 // Where a region's parts lie. Computed from counts alone, by creator and reader alike.
@@ -238,28 +240,11 @@ void rr_region_path(const struct rr_config *cfg, char *buf, size_t size) {
 			*c = '-';
 }
 
-// mkdir with all parents.
-static int directory_make(const char *path) {
-	char part[RR_PATH_LEN];
-
-	if (snprintf(part, sizeof(part), "%s", path) >= (int)sizeof(part))
-		return -ENAMETOOLONG;
-	for (char *c = part + 1; *c; c++) {
-		if (*c != '/')
-			continue;
-		*c = '\0';
-		if (mkdir(part, 0755) < 0 && errno != EEXIST)
-			return -errno;
-		*c = '/';
-	}
-	return mkdir(part, 0775) < 0 && errno != EEXIST ? -errno : 0;
-}
-
 int rr_region_lock(const char *run_dir, enum rr_lock role, int *holder) {
 	struct flock lock = {
 		.l_type = F_WRLCK, .l_whence = SEEK_SET, .l_start = (off_t)role, .l_len = 1};
 	char path[PATH_MAX];
-	int ret = directory_make(run_dir);
+	int ret = rr_folder_make(run_dir, RUN_DIR_MODE);
 	int fd;
 
 	*holder = 0;
@@ -508,7 +493,7 @@ static int region_replace(struct rr_region *r, const struct rr_config *cfg, cons
 
 int rr_region_create(
 	struct rr_region *r, const struct rr_config *cfg, const char *path, bool *adopted) {
-	int ret = directory_make(cfg->run_dir);
+	int ret = rr_folder_make(cfg->run_dir, RUN_DIR_MODE);
 
 	*adopted = false;
 	if (ret < 0)

@@ -177,7 +177,7 @@ int store_open(struct store **out, const struct store_params *params) {
 		return -ENOMEM;
 	ret = set_dir(st, params->dir);
 	if (ret == 0)
-		ret = folder_make(st->dir);
+		ret = rr_folder_make(st->dir, 0770);
 	if (ret >= 0)
 		ret = store_boot_enter(st->dir, params->boot_id);
 	if (ret == 0)

@@ -101,7 +101,7 @@ static void remove_pid(const struct supervisor *sv, const char *name) {
 
 // What was there stays as it is.
 static int make_dir(const char *path, const struct privdrop *identity) {
-	int rc = folder_make(path);
+	int rc = rr_folder_make(path, 0770);
 
 	if (rc == 1 && identity->change_group && chown(path, identity->uid, identity->gid) < 0)
 		return -errno;

@@ -10,7 +10,6 @@
 #include "config.h"
 
 #define PARENT_MODE 0755
-#define FOLDER_MODE 0770
 
 static int make(const char *path, mode_t mode) {
 	if (mkdir(path, mode) == 0)
@@ -18,7 +17,7 @@ static int make(const char *path, mode_t mode) {
 	return errno == EEXIST ? 0 : -errno;
 }
 
-int folder_make(const char *path) {
+int rr_folder_make(const char *path, mode_t mode) {
 	char parent[RR_PATH_LEN];
 
 	if (strlen(path) >= sizeof(parent))
@@ -31,5 +30,5 @@ int folder_make(const char *path) {
 		if (ret < 0)
 			return ret;
 	}
-	return make(path, FOLDER_MODE);
+	return make(path, mode);
 }
