@@ -65,11 +65,12 @@ int rrctl_lock_holder(const struct rrctl *ctl, enum rr_lock role);
 int rrctl_each_session(const struct rrctl *ctl,
 	void (*fn)(void *arg, const struct rr_session_record_view *session), void *arg);
 
-// Read the row that holds control's counters, when there is a store with one.
 // The same for every local address.
 int rrctl_each_address(const struct rrctl *ctl,
 	void (*fn)(void *arg, const struct rr_store_address *row, const struct rr_text *realm),
 	void *arg);
+
+// Read the row that holds control's counters, when there is a store with one.
 bool rrctl_try_meta(const struct rrctl *ctl, struct rr_store_meta *meta);
 
 // rrctl_flow.c

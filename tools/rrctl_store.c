@@ -70,7 +70,8 @@ static int open_sessions(MDB_env *env, struct walk *w) {
 	return rc;
 }
 
-static int walk_all(MDB_env *env, struct walk *w) {
+static int read_sessions(MDB_env *env, void *arg) {
+	struct walk *w = arg;
 	int rc = open_sessions(env, w);
 
 	w->more = rc == 0;
@@ -84,39 +85,37 @@ static int walk_all(MDB_env *env, struct walk *w) {
 	return rc;
 }
 
-static const char *store_error(int rc) {
-	if (rc == ENOENT || rc == MDB_NOTFOUND)
-		return "there is none, rtprelayd makes it at its start";
-	return mdb_strerror(rc);
+// Open the store, read of it, close it. Returns 0 or what LMDB or the system says.
+static int with_store(const struct rrctl *ctl, int (*read)(MDB_env *env, void *arg), void *arg) {
+	MDB_env *env;
+	int rc = mdb_env_create(&env);
+
+	if (rc != 0)
+		return rc;
+	rc = mdb_env_set_maxdbs(env, RR_STORE_N_DBS);
+	if (rc == 0)
+		rc = mdb_env_open(env, ctl->cfg.store_dir, MDB_RDONLY, 0);
+	if (rc == 0)
+		rc = read(env, arg);
+	mdb_env_close(env);
+	return rc;
 }
 
-// Returns 0 or what LMDB or the system says; close *env in any case when it is not NULL.
-static int open_store(const struct rrctl *ctl, MDB_env **env) {
-	int rc = mdb_env_create(env);
+static int say(const struct rrctl *ctl, int rc) {
+	const char *error = mdb_strerror(rc);
 
-	if (rc != 0) {
-		*env = NULL;
-		return rc;
-	}
-	rc = mdb_env_set_maxdbs(*env, RR_STORE_N_DBS);
 	if (rc == 0)
-		rc = mdb_env_open(*env, ctl->cfg.store_dir, MDB_RDONLY, 0);
-	return rc;
+		return RRCTL_DONE;
+	if (rc == ENOENT || rc == MDB_NOTFOUND)
+		error = "there is none, rtprelayd makes it at its start";
+	return rrctl_refuse("store %s: %s", ctl->cfg.store_dir, error);
 }
 
 int rrctl_each_session(const struct rrctl *ctl,
 	void (*fn)(void *arg, const struct rr_session_record_view *session), void *arg) {
 	struct walk w = {.fn = fn, .arg = arg};
-	MDB_env *env;
-	int rc = open_store(ctl, &env);
 
-	if (rc == 0)
-		rc = walk_all(env, &w);
-	if (env != NULL)
-		mdb_env_close(env);
-	if (rc != 0)
-		return rrctl_refuse("store %s: %s", ctl->cfg.store_dir, store_error(rc));
-	return RRCTL_DONE;
+	return say(ctl, with_store(ctl, read_sessions, &w));
 }
 
 struct address_walk {
@@ -124,7 +123,8 @@ struct address_walk {
 	void *arg;
 };
 
-static int read_addresses(MDB_env *env, const struct address_walk *w) {
+static int read_addresses(MDB_env *env, void *arg) {
+	const struct address_walk *w = arg;
 	MDB_cursor *cursor = NULL;
 	MDB_txn *txn;
 	MDB_dbi dbi;
@@ -152,20 +152,12 @@ static int read_addresses(MDB_env *env, const struct address_walk *w) {
 int rrctl_each_address(const struct rrctl *ctl,
 	void (*fn)(void *arg, const struct rr_store_address *row, const struct rr_text *realm),
 	void *arg) {
-	const struct address_walk w = {fn, arg};
-	MDB_env *env;
-	int rc = open_store(ctl, &env);
+	struct address_walk w = {fn, arg};
 
-	if (rc == 0)
-		rc = read_addresses(env, &w);
-	if (env != NULL)
-		mdb_env_close(env);
-	if (rc != 0)
-		return rrctl_refuse("store %s: %s", ctl->cfg.store_dir, store_error(rc));
-	return RRCTL_DONE;
+	return say(ctl, with_store(ctl, read_addresses, &w));
 }
 
-static int read_meta(MDB_env *env, struct rr_store_meta *meta) {
+static int read_meta(MDB_env *env, void *meta) {
 	static char name[] = RR_STORE_META;
 	MDB_val key = {.mv_size = sizeof(name) - 1, .mv_data = name};
 	MDB_txn *txn;
@@ -185,12 +177,5 @@ static int read_meta(MDB_env *env, struct rr_store_meta *meta) {
 }
 
 bool rrctl_try_meta(const struct rrctl *ctl, struct rr_store_meta *meta) {
-	MDB_env *env;
-	int rc = open_store(ctl, &env);
-
-	if (rc == 0)
-		rc = read_meta(env, meta);
-	if (env != NULL)
-		mdb_env_close(env);
-	return rc == 0;
+	return with_store(ctl, read_meta, meta) == 0;
 }
