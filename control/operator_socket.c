@@ -79,7 +79,8 @@ static void log_request(int fd, const char *verb) {
 	socklen_t len = sizeof(peer);
 
 	getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &len);
-	rr_info("operator", "asked verb=%.32s uid=%u pid=%d", verb, peer.uid, (int)peer.pid);
+	// the verb last: it is the asker's to choose, and may look like the rest of the line
+	rr_info("operator", "asked uid=%u pid=%d verb=%.32s", peer.uid, (int)peer.pid, verb);
 }
 
 static void execute(struct operator_client *c, struct job *job, size_t len) {

@@ -139,6 +139,18 @@ TEST_F(OperatorSocketTest, OneRequestOneAnswer) {
 	EXPECT_EQ(heard(fd), "");
 }
 
+TEST_F(OperatorSocketTest, LogSaysWhoAsksInOneLineWhateverTheVerbIs) {
+	testing::internal::CaptureStderr();
+	ask(std::string("a uid=7\nrtprelay b\0", 19));
+	std::string line = testing::internal::GetCapturedStderr();
+	std::string want = "operator: asked uid=" + std::to_string(getuid()) +
+			   " pid=" + std::to_string(getpid()) + " verb=a uid=7?rtprelay b\n";
+
+	ASSERT_EQ(jobs.size(), 1U);
+	EXPECT_NE(line.find(want), std::string::npos) << line;
+	EXPECT_EQ(line.find('\n'), line.size() - 1) << line;
+}
+
 // The write end of a pipe goes along: whoever reads the other sees when nobody has it any more.
 TEST_F(OperatorSocketTest, OneDescriptorMayComeWithARequest) {
 	for (size_t n = 1; n <= 2; n++) {
