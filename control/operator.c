@@ -54,9 +54,9 @@ static bool is_refusal(const char *text) {
 }
 
 const char *operator_outcome(const struct job *job) {
-	if (!job->answer)
+	if (!job->answer && !job->stored) // nothing was done, else it would be stored
 		return RR_OPERATOR_ERROR "control is out of memory";
-	if (is_refusal(job->answer))
+	if (job->answer && is_refusal(job->answer))
 		return job->answer;
 	if (job->stored && !job->saved)
 		return RR_OPERATOR_ERROR "it is done, but not saved: the store does not take it, "
@@ -64,6 +64,8 @@ const char *operator_outcome(const struct job *job) {
 	if (job->failed)
 		return RR_OPERATOR_ERROR "it is done, but the dataplane has not acknowledged all "
 					 "of it yet; what is missing is told again";
+	if (!job->answer)
+		return RR_OPERATOR_ERROR "it is done, but control is out of memory to say what";
 	return job->answer;
 }
 

@@ -5,6 +5,8 @@
 #include "control_fixture.h"
 
 extern "C" {
+#include "admission.h"
+
 void *__real_malloc(size_t size);
 void *__wrap_malloc(size_t size);
 void *__real_calloc(size_t n, size_t size);
@@ -230,6 +232,27 @@ TEST_F(NoMemoryForTheIndexTest, RefusesTheCallAndKeepsTheOthers) {
 	EXPECT_GE(n_grown, 2U); // the table of Call-IDs and that of numbers
 	for (unsigned int i = 0; i < n_calls; i++)
 		EXPECT_NE(session("c" + std::to_string(i)), nullptr) << i;
+}
+
+// ---- an operator
+
+class AskWithoutMemoryTest : public AskTest {
+      protected:
+	std::string ask_without(const std::string &words) {
+		job_free(job_new()); // there is one left
+		no_malloc = true;
+		struct job *job = ask_only(words);
+
+		no_malloc = false;
+		return outcome(job);
+	}
+};
+
+TEST_F(AskWithoutMemoryTest, WhatIsDoneIsCalledDone) {
+	EXPECT_EQ(
+		ask_without("pause"), "error it is done, but control is out of memory to say what");
+	EXPECT_EQ(admission_of(&ctl), RR_ADMISSION_PAUSED);
+	EXPECT_EQ(ask_without("bogus"), "error control is out of memory");
 }
 
 } // namespace
