@@ -179,9 +179,12 @@ static void send_datagrams(struct load_link *link, uint64_t now_ns) {
 // The slot that the cookie names, if it waits for exactly this one.
 static struct slot *slot_of_reply(struct load_link *link, const char *text, size_t len) {
 	unsigned long number = strtoul(text, NULL, 16);
-	struct slot *s = &link->slots[number];
+	struct slot *s;
 
-	if (number >= link->params.n_slots || s->state == SLOT_IDLE || len <= s->cookie_len ||
+	if (number >= link->params.n_slots)
+		return NULL;
+	s = &link->slots[number];
+	if (s->state == SLOT_IDLE || len <= s->cookie_len ||
 		memcmp(text, s->request, s->cookie_len) != 0)
 		return NULL;
 	return s;
