@@ -6,7 +6,6 @@
 #include <string.h>
 
 #include "address_reload.h"
-#include "clock.h"
 #include "control.h"
 #include "job.h"
 #include "log.h"
@@ -94,7 +93,7 @@ static bool may_be_drained(const struct control *ctl, const struct rr_endpoint *
 
 // For the next answer: each stands for an address whose memory was filled.
 static void set_deadline(struct control *ctl) {
-	ctl->address_change.deadline_ns = ctl->now_ns + ctl->cfg->ack_timeout_ms * RR_NS_PER_MS;
+	ctl->address_change.deadline_ns = control_wait_end_ns(ctl);
 }
 
 bool address_change_begin(struct control *ctl, struct job *job) {

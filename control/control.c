@@ -207,7 +207,7 @@ static bool must_be_saved(const struct job *job) {
 	return job->stored && (job->saved || !job->error);
 }
 
-static uint64_t wait_end_ns(const struct control *ctl) {
+uint64_t control_wait_end_ns(const struct control *ctl) {
 	return ctl->now_ns + ctl->cfg->ack_timeout_ms * RR_NS_PER_MS;
 }
 
@@ -220,7 +220,7 @@ static void hold_unsaved(struct control *ctl) {
 			continue;
 		job_list_remove(&ctl->turn, job);
 		job->held = true;
-		job->deadline_ns = wait_end_ns(ctl);
+		job->deadline_ns = control_wait_end_ns(ctl);
 		job_list_append(&ctl->held, job);
 	}
 }
@@ -289,7 +289,7 @@ static void send_or_wait(struct control *ctl) {
 	while ((job = ctl->turn.first) != NULL) {
 		job_list_remove(&ctl->turn, job);
 		if (job->clears_below > 0) {
-			job->deadline_ns = wait_end_ns(ctl);
+			job->deadline_ns = control_wait_end_ns(ctl);
 			job_list_append(&ctl->clearance.jobs, job);
 			continue;
 		}
@@ -298,7 +298,7 @@ static void send_or_wait(struct control *ctl) {
 			finish(ctl, job);
 			continue;
 		}
-		job->deadline_ns = wait_end_ns(ctl);
+		job->deadline_ns = control_wait_end_ns(ctl);
 		job_list_append(&ctl->waiting, job);
 	}
 }

@@ -101,6 +101,9 @@ void control_poll(struct control *ctl, uint64_t now_ns);
 // This turn's time.
 struct outbox_time control_time(const struct control *ctl);
 
+// Until when the dataplane may take its time over what it is asked now.
+uint64_t control_wait_end_ns(const struct control *ctl);
+
 // True while an acknowledgement is outstanding: poll again within tens of microseconds.
 bool control_waiting(const struct control *ctl);
 
