@@ -4,17 +4,25 @@
 #
 #	caller ---ext--- relay (rrctl config reload; kill -9) ---int--- callee
 #
-# Story: calls talk. A file that is wrong, and one that changes more than pools, change nothing. One
-# that names an address more and another one less adds the one and drains the other, and no packet
-# is lost. Control's worker is killed with -9 right after, and stands by the new file; with the last
-# call the drained address is gone, also after another such death. The file as it was brings back
-# what was there.
+# Story: control's worker is of a user without rights, who can read no file of root's. Calls talk.
+# A file that is wrong, and one that changes more than pools, change nothing. One that names an
+# address more and another one less adds the one and drains the other, and no packet is lost.
+# Control's worker is killed with -9 right after, and stands by the new file; with the last call the
+# drained address is gone, also after another such death. The file as it was brings back what was
+# there.
 . "$(dirname "$0")/_init.sh"
 
-lab_up
+lab_up --network-only
+sed -i 's/^instance = {/& user = "nobody"; group = "nogroup";/' "$LAB_CONF"
+chmod 600 "$LAB_CONF"
+rmdir "$LAB_DIR/run" "$LAB_DIR/store" # who makes them gives them to that user
+lab start dataplane
+lab start control
+lab_refresh
 story <<'PYTHON'
 import itertools
 import os
+import pwd
 import re
 import signal
 import subprocess
@@ -22,6 +30,7 @@ import subprocess
 from story import *
 
 NEW = "198.18.0.77"
+NOBODY = pwd.getpwnam("nobody").pw_uid
 ctl = controller()
 calls = {}
 numbers = itertools.count()
@@ -70,8 +79,14 @@ def worker():
         return int(f.read())
 
 
+def is_nobodys(pid):
+    with open(f"/proc/{pid}/status", encoding="ascii") as f:
+        return re.search(r"^Uid:((?:\t\d+)+)$", f.read(), re.M)[1].split() == [str(NOBODY)] * 4
+
+
 def worker_dies():
     pid = worker()
+    check(is_nobodys(pid), "the worker has rights")
     os.kill(pid, signal.SIGKILL)
     wait_until(lambda: worker() != pid, "another worker")
     everybody_talks()
