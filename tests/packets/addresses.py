@@ -193,13 +193,17 @@ class Addresses(unittest.TestCase):
         )
 
     def test_a_dataplane_that_was_killed_finds_it_again(self):
+        """And none that is gone, whatever the file names."""
+        gone = EXT.pool(4, 2)
         self.assertEqual(self.add(NEW6), N["RR_REPLY_OK"])
+        self.assertEqual(self.remove(gone), N["RR_REPLY_OK"])
         call = self.new_call(NEW6)
         region_id = self.region.header("region_id")
         self.dp.kill()
         self.dp.start()
         self.assertEqual(self.region.header("region_id"), region_id)
         self.assertIn(NEW6, self.region.addrs)
+        self.assertNotIn(gone, self.region.addrs)
         self.relays(call)
 
     def test_no_more_than_there_is_room_for(self):
