@@ -34,7 +34,7 @@ IN_RELAY = ["ip", "netns", "exec", LAB["LAB_NS_RELAY"]]
 SOCKET = f"udp:{LAB['LAB_CONTROL4']}:22222"
 LINE = ["-u", "nobody:nogroup", "-s", SOCKET, "-p", PID_FILE, "-l", "198.18.0.16/198.19.0.16",
         "--bridge_symmetric", "-L", "5000", "--nice", "-5", "-c", "rr"]
-LAB["LAB_CONF"] = f"{RUN}/rtpproxy.conf"
+LAB["LAB_CONF"] = f"{RUN}.front/rtpproxy.conf"
 ctl = controller(retries=20)
 
 

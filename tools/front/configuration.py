@@ -120,8 +120,8 @@ def set_control(conf, settings, host):
 
 def own_places(conf, settings, host, environ):
     """Without a base configuration: folders and cores."""
-    folder = instance.run_dir(environ, conf["control"]["sockets"], settings.pid_file)
-    conf["instance"]["run_dir"] = folder
+    folder = instance.folder(environ, conf["control"]["sockets"], settings.pid_file)
+    conf["instance"]["run_dir"] = f"{folder}/run"
     conf["control"]["store_dir"] = f"{folder}/store"
     conf["control"]["store_mb"] = STORE_MB_OF_ADDRESS * len(conf["realms"])
     conf["dataplane"] = {**cores(environ, host, folder), **DATAPLANE}
@@ -146,6 +146,12 @@ def build(settings, host, environ, base):
         own_places(conf, settings, host, environ)
     add_private_socket(conf)
     return conf
+
+
+def front_folder(conf, base):
+    """Of what the front itself reads back: beside run_dir, which is the group's of -u as well."""
+    run_dir = os.path.normpath(conf["instance"]["run_dir"])
+    return os.path.dirname(run_dir) if base is None else f"{run_dir}.front"
 
 
 def private_path(conf):

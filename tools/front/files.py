@@ -1,38 +1,87 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""The front's files in the run directory: its lock, the configuration, and what calls leave."""
+"""The front's files, in a folder that is root's alone, and what others have a hand in: the store.
+
+The run directory is the group's of -u as well: nothing in it is read back as the front's own, and
+no link in it or in the store is followed.
+"""
 
 import contextlib
+import errno
 import fcntl
 import grp
 import json
 import os
+import pathlib
 import pwd
 import signal
+import stat
 import time
 
+from front import configuration
 from front.refusal import Refusal
 
 CALL_FILES = ("data.mdb", "lock.mdb", "boot")  # of the store
 ORPHAN_PATIENCE_S = 15.0
 
 
+def check_own(folder):
+    """Only root, or who the front runs as, may change what is in it or which folder it is."""
+    path = pathlib.Path(folder)
+    path = path.parent.resolve() / path.name
+    for part in (path, *path.parents):
+        status = os.lstat(part)
+        keeps = stat.S_ISVTX if part != path else 0  # in /tmp each has what is its own
+        if not stat.S_ISDIR(status.st_mode) or status.st_uid not in (0, os.geteuid()) or (
+                status.st_mode & 0o022 and not status.st_mode & keeps):
+            raise Refusal(f"{folder}: others than root may write to {part}, and what root reads at "
+                          "the next start lies there")
+
+
+def give(name, folder, uid, gid):
+    """A file of a folder, by its descriptor, unless it is a link: that may lead anywhere."""
+    try:
+        file = os.open(name, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK, dir_fd=folder)
+    except OSError as error:
+        if error.errno in (errno.ELOOP, errno.ENXIO, errno.ENOENT):
+            return
+        raise
+    try:
+        status = os.fstat(file)
+        if stat.S_ISREG(status.st_mode) and status.st_nlink == 1:
+            os.fchown(file, uid, gid)
+    finally:
+        os.close(file)
+
+
+def read_pid(path):
+    """Raises OSError and ValueError."""
+    file = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
+    try:
+        return int(os.read(file, 20))
+    finally:
+        os.close(file)
+
+
 class Files:
     """Made once the command line is right; holds the lock as long as it lives."""
 
-    def __init__(self, conf, programs):
+    def __init__(self, conf, folder, programs):
         self.run_dir = conf["instance"]["run_dir"]
         self.store_dir = conf["control"]["store_dir"]
-        self.conf_path = f"{self.run_dir}/rtpproxy.conf"
+        self.private_path = configuration.private_path(conf)
+        self.folder = folder
+        self.conf_path = f"{folder}/rtpproxy.conf"
         self.programs = programs
         self.lock = None
 
     def take_lock(self):
         try:
+            os.makedirs(self.folder, mode=0o755, exist_ok=True)
+            check_own(self.folder)
             os.makedirs(self.run_dir, mode=0o755, exist_ok=True)
-            flags = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW
-            self.lock = os.open(f"{self.run_dir}/rtpproxy.lock", flags, 0o644)
+            self.lock = os.open(f"{self.folder}/rtpproxy.lock", os.O_RDWR | os.O_CREAT, 0o644)
         except OSError as error:
-            raise Refusal(f"{self.run_dir}: {error.strerror}") from None
+            raise Refusal(f"{error.filename}: {error.strerror}") from None
         try:
             fcntl.flock(self.lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
@@ -45,25 +94,32 @@ class Files:
         os.ftruncate(self.lock, 0)
         os.pwrite(self.lock, f"{os.getpid()}\n".encode(), 0)
 
+    @contextlib.contextmanager
+    def _store(self):
+        """Its descriptor: who may write beside it cannot put another folder in its place."""
+        folder = os.open(self.store_dir, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
+        try:
+            yield folder
+        finally:
+            os.close(folder)
+
     def give_store(self, user, group):
         """To whom -u names, or back, also what an earlier life left in it."""
         try:
             os.makedirs(self.store_dir, mode=0o755, exist_ok=True)
             uid = pwd.getpwnam(user).pw_uid if user else os.geteuid()
             gid = grp.getgrnam(group).gr_gid if group else -1
-            for path in (self.store_dir, *(entry.path for entry in os.scandir(self.store_dir))):
-                # Whoever -u names can put links here.
-                os.chown(path, uid, gid, follow_symlinks=False)
+            with self._store() as folder:
+                os.fchown(folder, uid, gid)
+                for name in os.listdir(folder):
+                    give(name, folder, uid, gid)
         except (OSError, LookupError) as error:
             raise Refusal(f"{self.store_dir}: {error}") from None
 
     def write_conf(self, text):
         """Raises Refusal where the programs do not take it."""
         fresh = f"{self.conf_path}.new"
-        # The folder is the group's as well, so that what lies there may be somebody's trap.
-        with contextlib.suppress(FileNotFoundError):
-            os.unlink(fresh)
-        with open(fresh, "x", encoding="utf-8") as file:
+        with open(fresh, "w", encoding="utf-8") as file:
             file.write(text)
         done = self.programs.run("rtprelayd", "--check", "-c", fresh)
         if done.returncode != 0:
@@ -81,11 +137,8 @@ class Files:
     def _orphans(self):
         """Programs of a front that was killed: they run with this very configuration."""
         pids = [self.status().get("dataplane", {}).get("pid")]
-        try:
-            with open(f"{self.run_dir}/rtprelayd.pid", encoding="ascii") as file:
-                pids.append(int(file.read()))
-        except (OSError, ValueError):
-            pass
+        with contextlib.suppress(OSError, ValueError):
+            pids.append(read_pid(f"{self.run_dir}/rtprelayd.pid"))
         for pid in filter(None, pids):
             try:
                 with open(f"/proc/{pid}/cmdline", "rb") as file:
@@ -112,9 +165,9 @@ class Files:
     def forget_calls(self):
         """As rtpproxy's do, calls and counters end with it. Both programs have ended."""
         region = self.status().get("region", {}).get("path")
-        paths = [f"{self.store_dir}/{name}" for name in CALL_FILES]
-        for path in filter(None, [*paths, region, f"{self.run_dir}/rtpproxy.sock"]):
-            try:
+        for path in filter(None, (region, self.private_path)):
+            with contextlib.suppress(OSError):
                 os.unlink(path)
-            except OSError:
-                pass
+        with contextlib.suppress(OSError), self._store() as folder:
+            for name in set(CALL_FILES) & set(os.listdir(folder)):
+                os.unlink(name, dir_fd=folder)

@@ -24,7 +24,7 @@ def instance_name(sockets, pid_file):
     return name
 
 
-def run_dir(environ, sockets, pid_file):
+def folder(environ, sockets, pid_file):
     name = environ.get("RTPRELAY_NAME") or instance_name(sockets, pid_file)
     if not re.fullmatch(r"[A-Za-z0-9._-]{1,48}", name) or name in (".", ".."):
         raise Refusal(f"RTPRELAY_NAME {name}: expected up to 48 of letters, digits, . - _")
