@@ -193,8 +193,13 @@ static int region_map(struct rr_region *r, int fd, int prot) {
 	return ret;
 }
 
+// The run directory is the group's as well, so that root follows no link in it.
+static int open_own(const char *path, int flags) {
+	return open(path, flags | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC, 0660);
+}
+
 int rr_region_attach(struct rr_region *r, const char *path, bool read_only) {
-	int fd = open(path, (read_only ? O_RDONLY : O_RDWR) | O_CLOEXEC);
+	int fd = open_own(path, read_only ? O_RDONLY : O_RDWR);
 	int ret;
 
 	if (fd < 0)
@@ -251,7 +256,7 @@ int rr_region_lock(const char *run_dir, enum rr_lock role, int *holder) {
 	if (ret < 0)
 		return ret;
 	snprintf(path, sizeof(path), "%s/lock", run_dir);
-	fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0660);
+	fd = open_own(path, O_RDWR | O_CREAT);
 	if (fd < 0)
 		return -errno;
 	if (fcntl(fd, F_SETLK, &lock) == 0)
@@ -271,7 +276,7 @@ int rr_region_lock_holder(const char *run_dir, enum rr_lock role) {
 	int fd;
 
 	snprintf(path, sizeof(path), "%s/lock", run_dir);
-	fd = open(path, O_RDONLY | O_CLOEXEC);
+	fd = open_own(path, O_RDONLY);
 	if (fd < 0)
 		return 0;
 	if (fcntl(fd, F_GETLK, &lock) == 0 && lock.l_type != F_UNLCK)
@@ -296,7 +301,10 @@ static int share_with_group(const struct rr_config *cfg, int region_fd) {
 	if (fchown(region_fd, (uid_t)-1, group->gr_gid) < 0 ||
 		chown(cfg->run_dir, (uid_t)-1, group->gr_gid) < 0 || chmod(cfg->run_dir, 0775) < 0)
 		return -errno;
-	if ((chown(lock, (uid_t)-1, group->gr_gid) < 0 || chmod(lock, 0660) < 0) && errno != ENOENT)
+	// By its name: a second descriptor, once closed, would let go of the lock.
+	if ((lchown(lock, (uid_t)-1, group->gr_gid) < 0 ||
+		    fchmodat(AT_FDCWD, lock, 0660, AT_SYMLINK_NOFOLLOW) < 0) &&
+		errno != ENOENT)
 		return -errno;
 	return 0;
 }
@@ -442,7 +450,7 @@ static int region_make(struct rr_region *r, const struct rr_config *cfg, const c
 	snprintf(temporary, sizeof(temporary), "%s.new", path);
 	if (unlink(temporary) < 0 && errno != ENOENT)
 		return -errno;
-	fd = open(temporary, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0660);
+	fd = open_own(temporary, O_RDWR | O_CREAT | O_EXCL);
 	if (fd < 0)
 		return -errno;
 	ret = share_with_group(cfg, fd);
@@ -460,7 +468,7 @@ static int region_make(struct rr_region *r, const struct rr_config *cfg, const c
 
 // Map the region that lies at `path` and see whether it can go on. -ESTALE when it cannot.
 static int region_take(struct rr_region *r, const struct rr_config *cfg, const char *path) {
-	int fd = open(path, O_RDWR | O_CLOEXEC);
+	int fd = open_own(path, O_RDWR);
 	int ret;
 
 	if (fd < 0)

@@ -180,16 +180,16 @@ static int open_path(struct command_socket *s, int fd, mode_t mode, gid_t gid) {
 
 	if (rc < 0)
 		return rc;
-	// Nobody gets in between bind and chmod.
+	// Nobody gets in between bind and chmod, and no link that is put there is followed.
 	old_mask = umask(0777);
 	rc = bind(fd, (const struct sockaddr *)&s->addr, s->addr_len) < 0 ? -errno : 0;
 	umask(old_mask);
 	if (rc < 0)
 		return rc;
 	s->made_path = true;
-	if (gid != (gid_t)-1 && chown(socket_path(s), (uid_t)-1, gid) < 0)
+	if (gid != (gid_t)-1 && lchown(socket_path(s), (uid_t)-1, gid) < 0)
 		return -errno;
-	if (chmod(socket_path(s), mode) < 0)
+	if (fchmodat(AT_FDCWD, socket_path(s), mode, AT_SYMLINK_NOFOLLOW) < 0)
 		return -errno;
 	return listen(fd, BACKLOG) < 0 ? -errno : 0;
 }

@@ -83,7 +83,9 @@ static void write_pid(const struct supervisor *sv, const char *name, pid_t pid) 
 
 	pid_path(sv, name, path, sizeof(path));
 	snprintf(fresh, sizeof(fresh), "%s.new", path);
-	f = fopen(fresh, "we");
+	// The folder is the group's as well: what lies there may be a link.
+	unlink(fresh);
+	f = fopen(fresh, "wxe");
 	ok = f && fprintf(f, "%d\n", (int)pid) > 0;
 	if (f)
 		ok = fclose(f) == 0 && ok;
@@ -103,7 +105,7 @@ static void remove_pid(const struct supervisor *sv, const char *name) {
 static int make_dir(const char *path, const struct privdrop *identity) {
 	int rc = rr_folder_make(path, 0770);
 
-	if (rc == 1 && identity->change_group && chown(path, identity->uid, identity->gid) < 0)
+	if (rc == 1 && identity->change_group && lchown(path, identity->uid, identity->gid) < 0)
 		return -errno;
 	return rc < 0 ? rc : 0;
 }

@@ -12,6 +12,7 @@
 #include <cstring>
 #include <fcntl.h>
 #include <functional>
+#include <grp.h>
 #include <memory>
 #include <string>
 #include <sys/mman.h>
@@ -571,6 +572,30 @@ TEST_F(Region, HugepagePathTellsRelaysApart) {
 	std::strcpy(cfg->run_dir, "/run/rtprelay/a");
 	rr_region_path(cfg.get(), buf, sizeof(buf));
 	EXPECT_STREQ("/dev/hugepages/region-run-rtprelay-a", buf);
+}
+
+// Whoever may write to the run directory can put links there, and a dataplane is root.
+TEST_F(Region, FollowsNoLink) {
+	std::string victim = top + "/victim";
+	std::string lock = std::string(cfg->run_dir) + "/lock";
+	bool adopted;
+	int holder;
+	struct stat st;
+
+	start();
+	close(open(victim.c_str(), O_WRONLY | O_CREAT, 0600));
+	ASSERT_EQ(0, symlink(victim.c_str(), lock.c_str()));
+	EXPECT_EQ(-ELOOP, rr_region_lock(cfg->run_dir, RR_LOCK_DATAPLANE, &holder));
+	EXPECT_EQ(0, rr_region_lock_holder(cfg->run_dir, RR_LOCK_DATAPLANE));
+	ASSERT_NE(nullptr, getgrgid(getgid()));
+	std::strcpy(cfg->group, getgrgid(getgid())->gr_name);
+	EXPECT_EQ(-EOPNOTSUPP, rr_region_create(&region, cfg.get(), path.c_str(), &adopted));
+	ASSERT_EQ(0, stat(victim.c_str(), &st));
+	EXPECT_EQ(0600U, st.st_mode & 07777);
+	ASSERT_EQ(0, rename(path.c_str(), victim.c_str()));
+	ASSERT_EQ(0, symlink(victim.c_str(), path.c_str()));
+	EXPECT_EQ(-ELOOP, rr_region_attach(&region, path.c_str(), true));
+	EXPECT_EQ(-ELOOP, rr_region_create(&region, cfg.get(), path.c_str(), &adopted));
 }
 
 // Locks are per process, so the second holder is a child.
