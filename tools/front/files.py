@@ -17,7 +17,7 @@ import signal
 import stat
 import time
 
-from front import configuration
+from front import configuration, pid_file
 from front.refusal import Refusal
 
 CALL_FILES = ("data.mdb", "lock.mdb", "boot")  # of the store
@@ -49,15 +49,6 @@ def give(name, folder, uid, gid):
         status = os.fstat(file)
         if stat.S_ISREG(status.st_mode) and status.st_nlink == 1:
             os.fchown(file, uid, gid)
-    finally:
-        os.close(file)
-
-
-def read_pid(path):
-    """Raises OSError and ValueError."""
-    file = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
-    try:
-        return int(os.read(file, 20))
     finally:
         os.close(file)
 
@@ -138,7 +129,7 @@ class Files:
         """Programs of a front that was killed: they run with this very configuration."""
         pids = [self.status().get("dataplane", {}).get("pid")]
         with contextlib.suppress(OSError, ValueError):
-            pids.append(read_pid(f"{self.run_dir}/rtprelayd.pid"))
+            pids.append(pid_file.read(f"{self.run_dir}/rtprelayd.pid"))
         for pid in filter(None, pids):
             try:
                 with open(f"/proc/{pid}/cmdline", "rb") as file:
