@@ -8,7 +8,8 @@
 # commands are answered; the pid file is its own. Calls play. The same command line once more is
 # refused. The dataplane, control and at last the front itself are killed: the call that talks
 # goes on talking, also when the front is started again. SIGHUP takes no new calls and ends with
-# the last one. In the foreground SIGTERM ends it with status 0, and the call is gone; a second
+# the last one. A stop before the start is over fails the start and leaves the call.
+# In the foreground SIGTERM ends it with status 0, and the call is gone; a second
 # SIGTERM ends it at once; a pid file that is a device stays.
 # Not covered: interfaces that the kernel keeps (front_shared_test), options (tests/golden).
 . "$(dirname "$0")/_init.sh"
@@ -125,12 +126,11 @@ def is_refused_twice(pid):
 
 def survives_deaths(talk):
     dp, sv = dataplane(), supervisor()
-    dp = killed(dp, dataplane)
+    killed(dp, dataplane)
     reach(talk)
     killed(sv, supervisor)
     check(sessions() == "active sessions: 1", "the call is lost with control")
     reach(talk)
-    return dp
 
 
 def orphans():
@@ -142,10 +142,14 @@ def orphans():
     return left
 
 
-def survives_the_front(talk, pid, dp):
-    sv = supervisor()
+def kill_front(pid):
+    dp, sv = dataplane(), supervisor()
     os.kill(pid, signal.SIGKILL)
     wait_until(lambda: not alive(dp) and not alive(sv), "both programs end with the front")
+
+
+def survives_the_front(talk, pid):
+    kill_front(pid)
     left = orphans()
     pid = daemon()
     for process in left:
@@ -160,6 +164,39 @@ def takes_no_new_calls():
     if reply != "E99":
         ctl.command("D new f")
     return reply == "E99"
+
+
+def programs_that_seem_not_to_run():
+    """A folder of them for RTPRELAY_BIN, with which no front is ever ready."""
+    folder = f"{SCRATCH}/bin"
+    os.mkdir(folder)
+    for name in ("rtprelay-dp", "rtprelayd"):
+        os.symlink(f"{BUILD}/{name}", f"{folder}/{name}")
+    with open(f"{folder}/rrctl", "w", encoding="ascii") as file:
+        file.write(f'#!/bin/sh\ncase "$*" in *status*) exit 1 ;; esac\nexec {BUILD}/rrctl "$@"\n')
+    os.chmod(f"{folder}/rrctl", 0o755)
+    return folder
+
+
+def survives_starts_that_end(talk, pid):
+    """The parent is told of a stop before the start was over; and its own end is one of that."""
+    kill_front(pid)
+    environ = {**os.environ, "RTPRELAY_BIN": programs_that_seem_not_to_run()}
+    for end_parent in (False, True):
+        parent = subprocess.Popen([*IN_RELAY, FRONT, *LINE], env=environ, text=True,
+                                  stderr=subprocess.PIPE)
+        check(sessions() == "active sessions: 1", "control does not answer")
+        front_pid = number(f"{RUN}.front/rtpproxy.lock")
+        os.kill(parent.pid if end_parent else front_pid, signal.SIGTERM)
+        said = parent.communicate(timeout=20)[1]
+        wait_until(lambda: not alive(front_pid), "the front ends")
+        check(parent.returncode == (-signal.SIGTERM if end_parent else 1), parent.returncode)
+        check("stopped by signal 15 before commands were answered" in said, f"not said: {said}")
+        check(not holds(PID_FILE, front_pid), "it has a pid file")
+    pid = daemon()
+    check(sessions() == "active sessions: 1", "the call is lost with a start")
+    reach(talk)
+    return pid
 
 
 def ends_with_the_last_call(call, pid):
@@ -208,13 +245,16 @@ def drain_by_the_operator_ends_it():
 
 
 def device_stays():
-    """A pid file that is none: the first sign of life is a command's reply."""
+    """A pid file that is none: only the log says that it serves."""
     device = f"{SCRATCH}/null"
     os.mknod(device, 0o666 | stat.S_IFCHR, os.makedev(1, 3))
-    process = subprocess.Popen(foreground_words(device))
-    check(ctl.command("V") == "20040107", "V")
+    process = subprocess.Popen([*foreground_words(device), "-d", "INFO"], stderr=subprocess.PIPE,
+                               text=True)
+    while "front: serving" not in process.stderr.readline():
+        check(process.poll() is None, "it has ended")
     process.terminate()
-    check(process.wait(20) == 0, f"SIGTERM: status {process.returncode}")
+    process.communicate(timeout=20)
+    check(process.returncode == 0, f"SIGTERM: status {process.returncode}")
     check(stat.S_ISCHR(os.stat(device).st_mode), "the device is gone")
 
 
@@ -274,8 +314,9 @@ is_refused_twice(pid)
 call = call_up(ctl)
 talk = Talk(call)
 reach(talk)
-dp = survives_deaths(talk)
-pid = survives_the_front(talk, pid, dp)
+survives_deaths(talk)
+pid = survives_the_front(talk, pid)
+pid = survives_starts_that_end(talk, pid)
 ends_with_the_last_call(call, pid)
 call.close()
 stop_deletes_the_calls()

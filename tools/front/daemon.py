@@ -1,8 +1,11 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """Leaving the terminal: the parent waits until the child serves, and ends with its verdict."""
 
+import contextlib
 import os
 import sys
+
+from front import process
 
 
 class Daemon:
@@ -13,6 +16,7 @@ class Daemon:
 
     def detach(self, stays_in_folder):
         hear, tell = os.pipe()
+        parent = os.getpid()
         if os.fork() > 0:
             os.close(tell)
             verdict = os.read(hear, 1)
@@ -20,6 +24,7 @@ class Daemon:
             os._exit(0 if verdict == b"0" else 1)
         os.close(hear)
         self.tell = tell
+        process.end_with(parent)  # whoever ended that does not want this one either
         os.setsid()
         if not stays_in_folder:
             os.chdir("/")
@@ -31,6 +36,8 @@ class Daemon:
             os.dup2(nothing, fd)
         os.close(nothing)
         if self.tell is not None:
-            os.write(self.tell, b"0")
+            process.outlive_parent()
+            with contextlib.suppress(BrokenPipeError):
+                os.write(self.tell, b"0")
             os.close(self.tell)
             self.tell = None

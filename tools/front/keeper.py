@@ -97,6 +97,8 @@ class Keeper:
                 process.send(signal.SIGKILL)
             pid_file.remove(self.settings.pid_file)
             os._exit(128 + signo)
+        if not self.is_ready:
+            self.failure = f"stopped by signal {signo} before commands were answered"
         self._stop()
 
     def _stop(self):
@@ -181,7 +183,7 @@ class Keeper:
     # ---- one life
 
     def start(self):
-        """Returns once commands are answered, or on a stop; raises Refusal."""
+        """Returns once commands are answered or there is no more to do; raises Refusal."""
         end = time.monotonic() + READY_PATIENCE_S
         while not self.is_ready and not self.is_stopping:
             self._turn()

@@ -15,6 +15,17 @@ LIBC = ctypes.CDLL(None, use_errno=True)
 BLOCKED = (signal.SIGHUP, signal.SIGTERM, signal.SIGINT)
 
 
+def end_with(parent):
+    """This process hears SIGTERM should its parent end, and is no more if that has ended."""
+    LIBC.prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
+    if os.getppid() != parent:
+        os._exit(1)
+
+
+def outlive_parent():
+    LIBC.prctl(PR_SET_PDEATHSIG, 0)
+
+
 class Process:
     """argv is run as it is; stderr is where its lines go, None for the front's own."""
 
@@ -41,9 +52,7 @@ class Process:
 
     def _become(self, front):
         """In the child; returns only by an exception."""
-        LIBC.prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
-        if os.getppid() != front:
-            os._exit(0)
+        end_with(front)
         signal.pthread_sigmask(signal.SIG_SETMASK, BLOCKED)
         environ = dict(os.environ)
         environ.pop("NOTIFY_SOCKET", None)  # the front says when all is ready
