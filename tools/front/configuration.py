@@ -166,6 +166,10 @@ def add_private_socket(conf):
 # ---- text
 
 def quoted(text):
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        raise Refusal(f"{text!a}: a configuration is UTF-8, and this is not") from None
     return '"' + text.replace("\\", "\\\\").replace('"', '\\"') + '"'
 
 

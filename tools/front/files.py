@@ -81,7 +81,7 @@ class Files:
                           "one of its own (docs/moving.md)") from None
 
     def sign_lock(self):
-        """With the pid of the daemon, which has it from its parent."""
+        """With the pid of the daemon, which has it from its parent; raises OSError."""
         os.ftruncate(self.lock, 0)
         os.pwrite(self.lock, f"{os.getpid()}\n".encode(), 0)
 
@@ -110,16 +110,23 @@ class Files:
     def write_conf(self, text):
         """Raises Refusal where the programs do not take it."""
         fresh = f"{self.conf_path}.new"
-        with open(fresh, "w", encoding="utf-8") as file:
-            file.write(text)
+        try:
+            with open(fresh, "w", encoding="utf-8") as file:
+                file.write(text)
+        except OSError as error:
+            raise Refusal(f"{fresh}: {error.strerror}") from None
         done = self.programs.run("rtprelayd", "--check", "-c", fresh)
         if done.returncode != 0:
             raise Refusal(done.stderr.strip())
         os.rename(fresh, self.conf_path)
 
     def status(self):
-        done = self.programs.run("rrctl", "-c", self.conf_path, "status", "--json")
-        return json.loads(done.stdout) if done.returncode == 0 else {}
+        """Empty where there is none, or none to be had."""
+        try:
+            done = self.programs.run("rrctl", "-c", self.conf_path, "status", "--json")
+            return json.loads(done.stdout) if done.returncode == 0 else {}
+        except (OSError, ValueError):
+            return {}
 
     def is_draining(self):
         """Has somebody asked for that by rrctl?"""

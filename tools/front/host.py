@@ -63,6 +63,6 @@ class Host:
             found = socket.getaddrinfo(
                 name, None, socket.AF_INET if family == 4 else socket.AF_INET6,
                 socket.SOCK_DGRAM, 0, socket.AI_NUMERICHOST if numeric else 0)
-        except OSError:
+        except (OSError, UnicodeError):  # of a name that cannot be one
             return None
         return found[0][4][0]

@@ -20,7 +20,7 @@ def instance_name(sockets, pid_file):
     text = named[0] if named else f"pid:{pid_file}"
     name = re.sub(r"[^A-Za-z0-9._-]+", "-", text).strip("-")
     if len(name) > NAME_MAX:
-        name = f"{name[:NAME_MAX - 9]}-{zlib.crc32(text.encode()):08x}"
+        name = f"{name[:NAME_MAX - 9]}-{zlib.crc32(os.fsencode(text)):08x}"
     return name
 
 
@@ -49,8 +49,9 @@ class Programs:
         return found
 
     def run(self, name, *words):
-        return subprocess.run([self.find(name), *words], capture_output=True, text=True,
-                              check=False)
+        """Raises OSError."""
+        return subprocess.run([self.find(name), *words], capture_output=True, check=False,
+                              encoding="utf-8", errors="surrogateescape")
 
     def read_base(self, path):
         """The configuration in effect of a file, every option in it."""

@@ -40,10 +40,11 @@ class Journal:
             self._write(PRIORITY.get(level, syslog.LOG_WARNING), text)
 
     def _write(self, priority, text):
+        data = text.encode(errors="backslashreplace")  # there are paths that are not UTF-8
         if self.to_syslog:
-            syslog.syslog(priority, text)
+            syslog.syslog(priority, data.decode())
         if self.to_stderr:
             try:
-                os.write(sys.stderr.fileno(), f"{text}\n".encode())
+                os.write(sys.stderr.fileno(), data + b"\n")
             except OSError:
                 self.to_stderr = False  # nobody is there to read it

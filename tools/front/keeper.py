@@ -140,7 +140,10 @@ class Keeper:
         now = time.monotonic()
         for process in self.processes:
             if process.pid is None and not self.is_stopping and now >= process.start_at:
-                process.start()
+                try:
+                    process.start()
+                except OSError as error:
+                    self.journal.say("error", f"{process.name} not started: {error.strerror}")
                 if process is self.control and self.is_draining:
                     process.send(signal.SIGHUP)
 

@@ -14,6 +14,7 @@ LEVELS = {"DBUG": "debug", "INFO": "info", "WARN": "warning", "ERR": "error", "C
 FACILITIES = ("KERN USER MAIL DAEMON AUTH SYSLOG LPR NEWS UUCP CRON AUTHPRIV FTP LOCAL0 LOCAL1 "
               "LOCAL2 LOCAL3 LOCAL4 LOCAL5 LOCAL6 LOCAL7").split()
 LONGEST_TTL_S = 86400  # control.media_ttl_s
+LEAST_FILES = 100  # both programs start with half of them
 HIGHEST_MODE = 0o777  # control.socket_mode
 OVERLOAD = "0.85-0.90"  # where --overload_prot says no more
 NOT_BUILT = "recording is not part of rtprelay yet, and without it calls would go unrecorded"
@@ -187,7 +188,7 @@ OPTIONS = (
     Option("-F", None, flag("checks_nothing")),
     Option("-f", None, flag("foreground")),
     Option("-i", None, switch("control", "independent_ttl")),
-    Option("-L", "NUMBER", count(0, 1 << 30, "n_files")),
+    Option("-L", "NUMBER", count(LEAST_FILES, 1 << 30, "n_files")),
     Option("-l", "ADDR", listen(4)),
     Option("-M", "PORT", number(1, 65535, "media", "port_max")),
     Option("-m", "PORT", number(1, 65535, "media", "port_min")),

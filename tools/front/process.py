@@ -40,13 +40,15 @@ class Process:
         self._n_quick_deaths = 0
 
     def start(self):
+        """Raises OSError, and the next try is later."""
+        self.start_at = time.monotonic() + BACKOFF_MAX_S
         front = os.getpid()
         pid = os.fork()
         if pid == 0:
             try:
                 self._become(front)
             except OSError as error:
-                os.write(2, f"rtpproxy: {self.argv[0]}: {error.strerror}\n".encode())
+                os.write(2, os.fsencode(f"rtpproxy: {self.argv[0]}: {error.strerror}\n"))
             os._exit(127)
         self.pid, self._started_at = pid, time.monotonic()
 
