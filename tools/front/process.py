@@ -15,6 +15,17 @@ LIBC = ctypes.CDLL(None, use_errno=True)
 BLOCKED = (signal.SIGHUP, signal.SIGTERM, signal.SIGINT)
 
 
+def heed_passed_sockets(environ):
+    """Only those for this very process: variables are inherited, descriptors perhaps not."""
+    if environ.get("LISTEN_PID") != str(os.getpid()):
+        forget_passed_sockets(environ)
+
+
+def forget_passed_sockets(environ):
+    for name in ("LISTEN_PID", "LISTEN_FDS", "LISTEN_FDNAMES"):
+        environ.pop(name, None)
+
+
 def end_with(parent):
     """This process hears SIGTERM should its parent end, and is no more if that has ended."""
     LIBC.prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
@@ -43,31 +54,50 @@ class Process:
         """Raises OSError, and the next try is later."""
         self.start_at = time.monotonic() + BACKOFF_MAX_S
         front = os.getpid()
-        pid = os.fork()
-        if pid == 0:
-            try:
-                self._become(front)
-            except OSError as error:
-                os.write(2, os.fsencode(f"rtpproxy: {self.argv[0]}: {error.strerror}\n"))
-            os._exit(127)
+        # What the child hears while it still has our handlers would be heard as ours.
+        mask = signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals())
+        try:
+            pid = os.fork()
+            if pid == 0:
+                self._try_to_become(front)
+        finally:
+            signal.pthread_sigmask(signal.SIG_SETMASK, mask)
         self.pid, self._started_at = pid, time.monotonic()
+
+    def _try_to_become(self, front):
+        """In the child; never returns."""
+        try:
+            self._become(front)
+        except OSError as error:
+            os.write(2, os.fsencode(f"rtpproxy: {self.argv[0]}: {error.strerror}\n"))
+        finally:
+            os._exit(127)
 
     def _become(self, front):
         """In the child; returns only by an exception."""
         end_with(front)
-        signal.pthread_sigmask(signal.SIG_SETMASK, BLOCKED)
+        self._let_go_of_signals()
         environ = dict(os.environ)
         environ.pop("NOTIFY_SOCKET", None)  # the front says when all is ready
         if self.takes_sockets and "LISTEN_FDS" in environ:
             environ["LISTEN_PID"] = str(os.getpid())
         elif "LISTEN_FDS" in environ:
-            self._close_passed(environ.pop("LISTEN_FDS"))
+            self._close_passed(environ["LISTEN_FDS"])
+            forget_passed_sockets(environ)
         if not self.takes_input:
             self._leave_terminal()
         if self.stderr is not None:
             os.dup2(self.stderr, 2)
         self._schedule()
         os.execve(self.argv[0], self.argv, environ)
+
+    @staticmethod
+    def _let_go_of_signals():
+        """As exec would, and only then without those that the program asks for."""
+        for signo in signal.valid_signals():
+            if callable(signal.getsignal(signo)):
+                signal.signal(signo, signal.SIG_DFL)
+        signal.pthread_sigmask(signal.SIG_SETMASK, BLOCKED)
 
     @staticmethod
     def _close_passed(number):
