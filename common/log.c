@@ -15,6 +15,7 @@
 
 static const char *program_name = "rtprelay";
 static enum rr_log_level highest_level = RR_LOG_INFO;
+static _Thread_local uint32_t n_lost; // lines since one was taken
 
 static const char *const level_names[] = {
 	[RR_LOG_ERROR] = "error",
@@ -71,6 +72,24 @@ static size_t written(int n, size_t size) {
 	return (size_t)n < size ? (size_t)n : size - 1;
 }
 
+// Where standard error does not block, a reader that is slow costs lines, and holds nobody up.
+static void write_line(const char *line, size_t len) {
+	if (write(STDERR_FILENO, line, len) < 0 && errno == EAGAIN)
+		n_lost++;
+	// Nobody is left to tell when it fails in another way.
+}
+
+static void tell_lost(void) {
+	uint32_t n = n_lost;
+
+	n_lost = 0;
+	if (n == 0)
+		return;
+	rr_warn("log", "lines lost, nobody read them in time n=%u", n);
+	if (n_lost > 0)
+		n_lost = n; // nor this one
+}
+
 void rr_log_write(enum rr_log_level level, const char *topic, const char *fmt, ...) {
 	char line[LINE_SIZE];
 	char now[64];
@@ -80,6 +99,7 @@ void rr_log_write(enum rr_log_level level, const char *topic, const char *fmt, .
 
 	if (level > highest_level)
 		return;
+	tell_lost();
 	format_now(now, sizeof(now));
 	len = written(snprintf(line, sizeof(line) - 1, "%s %s %s %s: ", program_name, now,
 			      rr_log_level_name(level), topic),
@@ -90,8 +110,7 @@ void rr_log_write(enum rr_log_level level, const char *topic, const char *fmt, .
 	va_end(args);
 	mask_control_characters(line, len);
 	line[len++] = '\n';
-	// Nobody is left to tell when standard error itself fails.
-	(void)!write(STDERR_FILENO, line, len);
+	write_line(line, len);
 	errno = saved_errno;
 }
 

@@ -116,6 +116,9 @@ def has_what_was_asked(pid):
         check(os.getpriority(os.PRIO_PROCESS, process) == -5, "--nice")
         with open(f"/proc/{process}/limits", encoding="ascii") as limits:
             check(re.search(r"Max open files +5000 +5000 ", limits.read()), "-L")
+    for process in (dp, supervisor()):
+        flags = re.search(r"flags:\s+([0-7]+)", text(f"/proc/{process}/fdinfo/2"))[1]
+        check(int(flags, 8) & os.O_NONBLOCK, "it waits until the front reads what it logs")
     check(os.stat(f"/proc/{supervisor()}").st_uid == pwd.getpwnam("nobody").pw_uid, "-u")
 
 

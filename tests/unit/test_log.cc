@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 // Log lines name program, level and topic, stay one line whatever a peer sends, and are held back
 // beyond a rate. Times of day are not looked at.
+#include <algorithm>
 #include <cerrno>
 #include <fcntl.h>
 #include <string>
@@ -82,6 +83,31 @@ TEST(Log, LongTopicLeavesTheLineWhole) {
 
 	EXPECT_LE(line.size(), 1024u);
 	EXPECT_EQ(line.back(), '\n');
+}
+
+TEST(Log, ReaderThatIsSlowHoldsNobodyUpAndHearsOfIt) {
+	int saved = dup(STDERR_FILENO);
+	int fds[2];
+	std::string text(1 << 20, ' ');
+
+	rr_log_init("p", RR_LOG_INFO);
+	ASSERT_EQ(0, pipe2(fds, O_NONBLOCK));
+	dup2(fds[1], STDERR_FILENO);
+	for (int i = 0; i < 5000; i++)
+		rr_info("t", "%0200d", i);
+	text.resize((size_t)read(fds[0], text.data(), text.size()));
+	int n_taken = (int)std::count(text.begin(), text.end(), '\n');
+	rr_info("t", "after");
+	text.resize(1 << 20);
+	text.resize((size_t)read(fds[0], text.data(), text.size()));
+	dup2(saved, STDERR_FILENO);
+	for (int fd : {saved, fds[0], fds[1]})
+		close(fd);
+	EXPECT_LT(0, n_taken);
+	EXPECT_NE(std::string::npos,
+		text.find("warning log: lines lost, nobody read them in time n=" +
+			  std::to_string(5000 - n_taken) + "\n"));
+	EXPECT_NE(std::string::npos, text.find("info t: after\n"));
 }
 
 TEST(Log, ErrnoSurvivesAFullDisk) {

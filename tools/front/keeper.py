@@ -42,6 +42,7 @@ class Keeper:
         if self.journal.to_syslog:
             self.log_pipe, stderr = os.pipe()
             os.set_blocking(self.log_pipe, False)
+            os.set_blocking(stderr, False)  # the programs do not wait until we have read
             self.selector.register(self.log_pipe, selectors.EVENT_READ, self._read_log)
         find, path = self.files.programs.find, self.files.conf_path
         self.dataplane = Process([find("rtprelay-dp"), "-c", path], stderr,
