@@ -46,7 +46,7 @@ def front(*words):
 def daemon():
     done = front(*LINE)
     check(done.returncode == 0, f"the daemon did not start: {done.stderr}")
-    check("learning is compat" in done.stderr, f"not said: {done.stderr}")
+    check("learning is safe" in done.stderr, f"not said: {done.stderr}")
     return number(PID_FILE)
 
 

@@ -78,8 +78,9 @@ def cores(environ, host, folder):
     return {"cores": workers, "main_core": usable[0]}
 
 
-def learning(environ):
-    mode = environ.get("RTPRELAY_LEARNING", "compat")
+def learning(environ, media):
+    """A base configuration says it, and rtpproxy's way is for want of one."""
+    mode = environ.get("RTPRELAY_LEARNING") or media.get("learning", "compat")
     if mode not in LEARNING:
         raise Refusal(f"RTPRELAY_LEARNING {mode}: expected {' or '.join(LEARNING)}")
     return mode
@@ -141,7 +142,7 @@ def build(settings, host, environ, base):
         conf["ports"] = list(source.ports.values())
     set_instance(conf, settings)
     set_control(conf, settings, host)
-    conf["media"].update({**settings.media, "learning": learning(environ)})
+    conf["media"].update({**settings.media, "learning": learning(environ, conf["media"])})
     if base is None:
         own_places(conf, settings, host, environ)
     add_private_socket(conf)
