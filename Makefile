@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-2-Clause
-# Builds rtprelay-dp, rtprelayd and rrctl, and runs every check. `make help` lists the targets.
+# Builds the programs and a library for controllers, and runs every check. `make help` lists the targets.
 #
 #   make SANITIZE=address,undefined check      a sanitized build, in a folder of its own
 #   make CC=clang CXX=clang++ all              another compiler
@@ -260,6 +260,8 @@ CRASH_PROGRAMS := $(BUILD)/crash/rtprelay-dp $(BUILD)/crash/rtprelayd
 	golden crash-programs corpus check-build stress-build smoke-build sip-build crash-build fuzz-build lint-build
 .DEFAULT_GOAL := all
 
+#: make            build all into build/: rtprelay-dp, rtprelayd, rrctl; rtppload; librtpp_shm.a and
+#:                 rtpp-shm-example, for controllers that speak over shared memory
 all: $(PROGRAMS)
 
 help:
@@ -366,7 +368,6 @@ $(foreach t,$(FUZZ_TARGETS),$(eval $(call fuzz_rule,$(t))))
 # $(call run_each,SUITE,NAMES,COMMAND): COMMAND for each name $$t; all of them, also past a failure.
 run_each = @bad=0; for t in $(2); do BUILD=$(BUILD) tests/run $(1)/$$t $(3) || bad=1; done; exit $$bad
 
-#: make            build rtprelay-dp, rtprelayd and rrctl into build/
 # The same, all at once: for programs that wait more than they work.
 run_at_once = @for t in $(2); do BUILD=$(BUILD) tests/run $(1)/$$t $(3) & pids+=" $$!"; done; \
 	for pid in $$pids; do wait $$pid || bad=1; done; exit $${bad:-0}
