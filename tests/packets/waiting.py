@@ -3,8 +3,6 @@
 
 import time
 
-import time
-
 DEADLINE_S = 30
 
 
