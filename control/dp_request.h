@@ -15,7 +15,6 @@ struct job;
 
 struct dp_request {
 	uint64_t uid;
-	uint64_t session; // for the one who is told of the acknowledgement
 	uint16_t op; // enum rr_request_op
 	uint16_t flags; // enum rr_request_flag
 	uint16_t owner_port; // its bucket's worker takes the request

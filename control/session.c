@@ -361,8 +361,9 @@ void session_drop_deleted(struct control *ctl, struct session *s) {
 	ctl->commit_wanted = true;
 }
 
+// A pair names the session that retires it until its ports are given back.
 void session_flow_deleted(struct control *ctl, const struct dp_request *req) {
-	struct session *s = session_index_id(&ctl->index, req->session);
+	struct session *s = session_index_pair(&ctl->index, req->local.addr, req->local.port);
 	struct session_retired *r = s ? s->retired : NULL;
 
 	while (r && r->pair.uid != req->uid)

@@ -35,7 +35,6 @@ static void describe_flow(const struct control *ctl, const struct session *s, un
 	*req = (struct dp_request){
 		.op = RR_REQUEST_FLOW_SET,
 		.uid = l->pair.uid,
-		.session = s->id,
 		.owner_port = s->owner_port,
 		.local = flow_local(&l->pair, flow),
 		.peer = flow_local(&s->leg[!leg].pair, flow),
@@ -88,7 +87,6 @@ static int delete_flow(struct control *ctl, const struct session *s,
 	struct dp_request req = {
 		.op = RR_REQUEST_FLOW_DEL,
 		.uid = r->pair.uid,
-		.session = s->id,
 		.owner_port = s->owner_port,
 		.local = flow_local(&r->pair, flow),
 		.peer = {.addr = DP_NO_ADDR},

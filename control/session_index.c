@@ -1,10 +1,12 @@
 // SPDX-License-Identifier: BSD-2-Clause
-// Sessions by Call-ID, by number and by local ports.
+// Sessions by Call-ID, by local ports and in the order in which they were made.
 #include "session_index.h"
 
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+
+#include <utlist.h>
 
 #include "config.h"
 #include "keyed_hash.h"
@@ -24,16 +26,11 @@ void session_index_fini(struct session_index *ix) {
 	for (uint32_t i = 0; ix->by_pair && i < ix->n_addrs; i++)
 		free(ix->by_pair[i]);
 	free(ix->by_pair);
-	*ix = (struct session_index){.calls = NULL};
+	*ix = (struct session_index){.sessions = NULL};
 }
 
 static unsigned int hash_callid(struct slice callid) {
 	return (unsigned int)keyed_hash(callid.p, callid.len);
-}
-
-// Numbers are ours and come one after the other: any spread will do.
-static unsigned int hash_id(uint64_t id) {
-	return (unsigned int)((id * UINT64_C(0x9e3779b97f4a7c15)) >> 32);
 }
 
 static struct call *find_call(
@@ -48,15 +45,8 @@ struct call *session_index_call(const struct session_index *ix, struct slice cal
 	return find_call(ix, callid, hash_callid(callid));
 }
 
-struct session *session_index_id(const struct session_index *ix, uint64_t id) {
-	struct session *s = NULL;
-
-	HASH_FIND_BYHASHVALUE(links.by_id, ix->sessions, &id, sizeof(id), hash_id(id), s);
-	return s;
-}
-
 size_t session_index_count(const struct session_index *ix) {
-	return HASH_CNT(links.by_id, ix->sessions);
+	return ix->n_sessions;
 }
 
 static struct call *call_new(struct session_index *ix, struct slice callid, unsigned int hash) {
@@ -99,12 +89,8 @@ int session_index_add(struct session_index *ix, struct session *s, struct slice 
 		call = call_new(ix, callid, hash);
 	if (!call)
 		return -ENOMEM;
-	HASH_ADD_BYHASHVALUE(links.by_id, ix->sessions, id, sizeof(s->id), hash_id(s->id), s);
-	if (!s->links.by_id.tbl) {
-		if (call->n_sessions == 0)
-			call_free(ix, call);
-		return -ENOMEM;
-	}
+	DL_APPEND2(ix->sessions, s, links.prev, links.next);
+	ix->n_sessions++;
 	link_to_call(call, s);
 	ix->n_visible++;
 	return 0;
@@ -133,7 +119,8 @@ void session_index_remove(struct session_index *ix, struct session *s) {
 	struct call *call = s->links.call;
 
 	session_index_hide(ix, s);
-	HASH_DELETE(links.by_id, ix->sessions, s);
+	DL_DELETE2(ix->sessions, s, links.prev, links.next);
+	ix->n_sessions--;
 	if (--call->n_sessions == 0)
 		call_free(ix, call);
 }
@@ -176,5 +163,5 @@ struct session *session_index_first(const struct session_index *ix) {
 }
 
 struct session *session_index_next(const struct session *s) {
-	return (struct session *)s->links.by_id.next;
+	return s->links.next;
 }

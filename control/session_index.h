@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-2-Clause
-// Sessions by Call-ID, by number and by local ports.
+// Sessions by Call-ID, by local ports and in the order in which they were made.
 //
 // Call-IDs come from strangers, so they are hashed under a random key. The sessions of one Call-ID
 // are kept in creation order, which decides between several matches. Ports are looked up in an
@@ -34,7 +34,8 @@ struct call {
 
 // The index's part of a session.
 struct session_links {
-	UT_hash_handle by_id;
+	struct session *prev; // of all, in creation order
+	struct session *next;
 	struct call *call;
 	struct session *next_of_call;
 	struct session *prev_of_call;
@@ -46,7 +47,8 @@ struct session_links {
 
 struct session_index {
 	struct call *calls;
-	struct session *sessions; // by id, in creation order
+	struct session *sessions; // all of them, in creation order
+	size_t n_sessions;
 	uint64_t n_visible; // those that are not hidden
 	uint32_t n_addrs;
 	uint32_t port_min;
@@ -59,12 +61,11 @@ int session_index_init(struct session_index *ix, const struct rr_config *cfg);
 void session_index_fini(struct session_index *ix);
 
 struct call *session_index_call(const struct session_index *ix, struct slice callid);
-struct session *session_index_id(const struct session_index *ix, uint64_t id);
 // The session that uses or retires the pair, or NULL.
 struct session *session_index_pair(const struct session_index *ix, uint32_t addr, uint32_t port);
 size_t session_index_count(const struct session_index *ix);
 
-// Enter a session under its id and at the end of its call. Returns 0 or -ENOMEM.
+// Enter a session behind all others, and at the end of its call. Returns 0 or -ENOMEM.
 int session_index_add(struct session_index *ix, struct session *s, struct slice callid);
 // Take it out of its call's list: commands no longer find it. Its Call-ID stays known.
 void session_index_hide(struct session_index *ix, struct session *s);

@@ -97,7 +97,6 @@ class DpClientTest : public ::testing::Test {
 
 		req.op = RR_REQUEST_FLOW_SET;
 		req.uid = uid;
-		req.session = uid * 10;
 		req.owner_port = owner_port;
 		req.local = {0, port};
 		req.peer.addr = DP_NO_ADDR;
@@ -150,7 +149,7 @@ TEST_F(DpClientTest, RequestsArriveInOrderBehindTheBarrierAndAreAcknowledged) {
 	EXPECT_EQ(dp.seen[0].id >> 32, 3U);
 	EXPECT_EQ(dp.seen[0].peer, RR_SLOT_NONE);
 	ASSERT_EQ(acked.size(), 2U);
-	EXPECT_EQ(acked[1].first.session, 50U);
+	EXPECT_EQ(acked[1].first.uid, 5U);
 	EXPECT_FALSE(dp_client_busy(client));
 }
 
