@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 // Cookie to reply: a command that a controller sends again is answered again and never run twice.
 //
-// Entries stand in a hash table by cookie. The answered ones also stand in a list in the order of
+// Entries stand in hash tables by cookie. The answered ones also stand in a list in the order of
 // their answers, which is nearly that of their age; what is out of order (a command that a slow
 // dataplane held up, what the store brought back) is found too old at the latest when it is looked
 // up, so the purge can stop at the first young entry and never walks the whole list.
@@ -14,7 +14,6 @@
 #include "job.h"
 #include "keyed_hash.h"
 
-#define HASH_FUNCTION(key, len, hash) ((hash) = (unsigned int)keyed_hash((key), (len)))
 #define HASH_NONFATAL_OOM 1
 #define uthash_nonfatal_oom(entry) ((entry)->cookie_len = 0)
 #include <uthash.h>
@@ -34,7 +33,7 @@ struct retrans_entry {
 };
 
 struct retrans {
-	struct retrans_entry *by_cookie;
+	struct retrans_entry *by_cookie[KEYED_HASH_TABLES];
 	struct retrans_entry *answered;
 	struct retrans_stats stats;
 	void (*on_gone)(void *arg, struct slice cookie);
@@ -55,8 +54,14 @@ static size_t entry_bytes(const struct retrans_entry *e) {
 	return sizeof(*e) + e->cookie_len + e->reply_len;
 }
 
+static struct retrans_entry **table_of(struct retrans *r, unsigned int hash) {
+	return &r->by_cookie[keyed_hash_table(hash)];
+}
+
 static void entry_drop(struct retrans *r, struct retrans_entry *e) {
-	HASH_DEL(r->by_cookie, e);
+	struct retrans_entry **table = table_of(r, e->hh.hashv);
+
+	HASH_DEL(*table, e);
 	if (!e->job)
 		DL_DELETE(r->answered, e);
 	r->stats.n_entries--;
@@ -66,14 +71,11 @@ static void entry_drop(struct retrans *r, struct retrans_entry *e) {
 }
 
 void retrans_free(struct retrans *r) {
-	struct retrans_entry *e;
-	struct retrans_entry *next;
-
 	if (!r)
 		return;
-	HASH_ITER(hh, r->by_cookie, e, next) {
-		entry_drop(r, e);
-	}
+	for (unsigned int i = 0; i < KEYED_HASH_TABLES; i++)
+		while (r->by_cookie[i])
+			entry_drop(r, r->by_cookie[i]);
 	free(r);
 }
 
@@ -84,22 +86,28 @@ static void entry_retire(struct retrans *r, struct retrans_entry *e) {
 	entry_drop(r, e);
 }
 
-static struct retrans_entry *entry_find(struct retrans *r, struct slice cookie) {
+static unsigned int hash_cookie(struct slice cookie) {
+	return (unsigned int)keyed_hash(cookie.p, cookie.len);
+}
+
+static struct retrans_entry *entry_find(struct retrans *r, struct slice cookie, unsigned int hash) {
+	struct retrans_entry **table = table_of(r, hash);
 	struct retrans_entry *e;
 
-	HASH_FIND(hh, r->by_cookie, cookie.p, cookie.len, e);
+	HASH_FIND_BYHASHVALUE(hh, *table, cookie.p, cookie.len, hash, e);
 	return e;
 }
 
 // A pending entry without a job yet.
-static struct retrans_entry *entry_new(struct retrans *r, struct slice cookie) {
+static struct retrans_entry *entry_new(struct retrans *r, struct slice cookie, unsigned int hash) {
 	struct retrans_entry *e = calloc(1, sizeof(*e) + cookie.len);
+	struct retrans_entry **table = table_of(r, hash);
 
 	if (!e)
 		return NULL;
 	e->cookie_len = (uint32_t)cookie.len;
 	memcpy(e->cookie, cookie.p, cookie.len);
-	HASH_ADD_KEYPTR(hh, r->by_cookie, e->cookie, cookie.len, e);
+	HASH_ADD_KEYPTR_BYHASHVALUE(hh, *table, e->cookie, cookie.len, hash, e);
 	if (e->cookie_len == 0) {
 		free(e);
 		return NULL;
@@ -144,7 +152,8 @@ static bool past_life(uint64_t received_ns, uint64_t now_ns) {
 
 enum retrans_verdict retrans_begin(
 	struct retrans *r, struct job *job, struct job **first, struct slice *reply) {
-	struct retrans_entry *e = entry_find(r, job->cookie);
+	unsigned int hash = hash_cookie(job->cookie);
+	struct retrans_entry *e = entry_find(r, job->cookie, hash);
 
 	if (e && !e->job && past_life(e->received_ns, job->received_ns)) {
 		entry_retire(r, e);
@@ -158,7 +167,7 @@ enum retrans_verdict retrans_begin(
 			return RETRANS_PENDING;
 		return e->restored ? RETRANS_RESTORED : RETRANS_ANSWERED;
 	}
-	e = entry_new(r, job->cookie);
+	e = entry_new(r, job->cookie, hash);
 	if (!e)
 		return RETRANS_NO_MEMORY;
 	e->job = job;
@@ -178,13 +187,14 @@ void retrans_finish(struct retrans *r, struct job *job) {
 
 int retrans_put(struct retrans *r, struct slice cookie, struct slice reply, uint64_t received_ns,
 	uint64_t now_ns) {
+	unsigned int hash = hash_cookie(cookie);
 	struct retrans_entry *e;
 
 	if (past_life(received_ns, now_ns))
 		return -ESTALE;
-	if (entry_find(r, cookie))
+	if (entry_find(r, cookie, hash))
 		return -EEXIST;
-	e = entry_new(r, cookie);
+	e = entry_new(r, cookie, hash);
 	if (!e)
 		return -ENOMEM;
 	e->received_ns = received_ns;

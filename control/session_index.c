@@ -9,7 +9,6 @@
 #include <utlist.h>
 
 #include "config.h"
-#include "keyed_hash.h"
 #include "session.h"
 
 int session_index_init(struct session_index *ix, const struct rr_config *cfg) {
@@ -35,9 +34,10 @@ static unsigned int hash_callid(struct slice callid) {
 
 static struct call *find_call(
 	const struct session_index *ix, struct slice callid, unsigned int hash) {
+	struct call *const *table = &ix->calls[keyed_hash_table(hash)];
 	struct call *call = NULL;
 
-	HASH_FIND_BYHASHVALUE(hh, ix->calls, callid.p, callid.len, hash, call);
+	HASH_FIND_BYHASHVALUE(hh, *table, callid.p, callid.len, hash, call);
 	return call;
 }
 
@@ -51,12 +51,13 @@ size_t session_index_count(const struct session_index *ix) {
 
 static struct call *call_new(struct session_index *ix, struct slice callid, unsigned int hash) {
 	struct call *call = (struct call *)calloc(1, sizeof(*call) + callid.len);
+	struct call **table = &ix->calls[keyed_hash_table(hash)];
 
 	if (!call)
 		return NULL;
 	call->callid_len = (uint32_t)callid.len;
 	memcpy(call->callid, callid.p, callid.len);
-	HASH_ADD_KEYPTR_BYHASHVALUE(hh, ix->calls, call->callid, callid.len, hash, call);
+	HASH_ADD_KEYPTR_BYHASHVALUE(hh, *table, call->callid, callid.len, hash, call);
 	if (!call->hh.tbl) {
 		free(call);
 		return NULL;
@@ -65,7 +66,9 @@ static struct call *call_new(struct session_index *ix, struct slice callid, unsi
 }
 
 static void call_free(struct session_index *ix, struct call *call) {
-	HASH_DELETE(hh, ix->calls, call);
+	struct call **table = &ix->calls[keyed_hash_table(call->hh.hashv)];
+
+	HASH_DELETE(hh, *table, call);
 	free(call);
 }
 

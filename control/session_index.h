@@ -15,6 +15,7 @@
 #include <uthash.h>
 
 #include "compiler.h"
+#include "keyed_hash.h"
 #include "rtpp_cmd.h"
 
 RR_BEGIN_DECLS
@@ -46,7 +47,7 @@ struct session_links {
 };
 
 struct session_index {
-	struct call *calls;
+	struct call *calls[KEYED_HASH_TABLES];
 	struct session *sessions; // all of them, in creation order
 	size_t n_sessions;
 	uint64_t n_visible; // those that are not hidden
