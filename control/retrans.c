@@ -11,12 +11,10 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "hash_tables.h"
 #include "job.h"
 #include "keyed_hash.h"
 
-#define HASH_NONFATAL_OOM 1
-#define uthash_nonfatal_oom(entry) ((entry)->cookie_len = 0)
-#include <uthash.h>
 #include <utlist.h>
 
 struct retrans_entry {
@@ -28,12 +26,12 @@ struct retrans_entry {
 	char *reply; // answered: allocated apart, since its length is not known before
 	bool restored; // by retrans_put
 	uint32_t reply_len;
-	uint32_t cookie_len; // 0: the hash table had no memory for the entry
+	uint32_t cookie_len;
 	char cookie[];
 };
 
 struct retrans {
-	struct retrans_entry *by_cookie[KEYED_HASH_TABLES];
+	struct retrans_entry *by_cookie[HASH_TABLES];
 	struct retrans_entry *answered;
 	struct retrans_stats stats;
 	void (*on_gone)(void *arg, struct slice cookie);
@@ -55,7 +53,7 @@ static size_t entry_bytes(const struct retrans_entry *e) {
 }
 
 static struct retrans_entry **table_of(struct retrans *r, unsigned int hash) {
-	return &r->by_cookie[keyed_hash_table(hash)];
+	return &r->by_cookie[hash_table_of(hash)];
 }
 
 static void entry_drop(struct retrans *r, struct retrans_entry *e) {
@@ -73,7 +71,7 @@ static void entry_drop(struct retrans *r, struct retrans_entry *e) {
 void retrans_free(struct retrans *r) {
 	if (!r)
 		return;
-	for (unsigned int i = 0; i < KEYED_HASH_TABLES; i++)
+	for (unsigned int i = 0; i < HASH_TABLES; i++)
 		while (r->by_cookie[i])
 			entry_drop(r, r->by_cookie[i]);
 	free(r);
@@ -108,7 +106,7 @@ static struct retrans_entry *entry_new(struct retrans *r, struct slice cookie, u
 	e->cookie_len = (uint32_t)cookie.len;
 	memcpy(e->cookie, cookie.p, cookie.len);
 	HASH_ADD_KEYPTR_BYHASHVALUE(hh, *table, e->cookie, cookie.len, hash, e);
-	if (e->cookie_len == 0) {
+	if (!e->hh.tbl) {
 		free(e);
 		return NULL;
 	}

@@ -9,6 +9,7 @@
 #include <utlist.h>
 
 #include "config.h"
+#include "keyed_hash.h"
 #include "session.h"
 
 int session_index_init(struct session_index *ix, const struct rr_config *cfg) {
@@ -34,7 +35,7 @@ static unsigned int hash_callid(struct slice callid) {
 
 static struct call *find_call(
 	const struct session_index *ix, struct slice callid, unsigned int hash) {
-	struct call *const *table = &ix->calls[keyed_hash_table(hash)];
+	struct call *const *table = &ix->calls[hash_table_of(hash)];
 	struct call *call = NULL;
 
 	HASH_FIND_BYHASHVALUE(hh, *table, callid.p, callid.len, hash, call);
@@ -51,7 +52,7 @@ size_t session_index_count(const struct session_index *ix) {
 
 static struct call *call_new(struct session_index *ix, struct slice callid, unsigned int hash) {
 	struct call *call = (struct call *)calloc(1, sizeof(*call) + callid.len);
-	struct call **table = &ix->calls[keyed_hash_table(hash)];
+	struct call **table = &ix->calls[hash_table_of(hash)];
 
 	if (!call)
 		return NULL;
@@ -66,7 +67,7 @@ static struct call *call_new(struct session_index *ix, struct slice callid, unsi
 }
 
 static void call_free(struct session_index *ix, struct call *call) {
-	struct call **table = &ix->calls[keyed_hash_table(call->hh.hashv)];
+	struct call **table = &ix->calls[hash_table_of(call->hh.hashv)];
 
 	HASH_DELETE(hh, *table, call);
 	free(call);

@@ -10,12 +10,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
-// A table without memory leaves the element out, whose handle then names no table.
-#define HASH_NONFATAL_OOM 1
-#include <uthash.h>
-
 #include "compiler.h"
-#include "keyed_hash.h"
+#include "hash_tables.h"
 #include "rtpp_cmd.h"
 
 RR_BEGIN_DECLS
@@ -47,7 +43,7 @@ struct session_links {
 };
 
 struct session_index {
-	struct call *calls[KEYED_HASH_TABLES];
+	struct call *calls[HASH_TABLES];
 	struct session *sessions; // all of them, in creation order
 	size_t n_sessions;
 	uint64_t n_visible; // those that are not hidden
