@@ -351,10 +351,12 @@ static void once_a_second(struct control *ctl) {
 	ctl->commit_wanted = true;
 }
 
-void control_poll(struct control *ctl, uint64_t now_ns) {
+unsigned int control_poll(struct control *ctl, uint64_t now_ns) {
+	unsigned int n;
+
 	ctl->now_ns = now_ns;
 	dp_client_watch(ctl->dp, now_ns);
-	dp_client_poll(ctl->dp);
+	n = dp_client_poll(ctl->dp);
 	end_overdue_waits(ctl);
 	end_overdue_holds(ctl);
 	resync_step(ctl);
@@ -362,6 +364,7 @@ void control_poll(struct control *ctl, uint64_t now_ns) {
 	address_step(ctl);
 	once_a_second(ctl);
 	expiry_run(ctl);
+	return n;
 }
 
 bool control_waiting(const struct control *ctl) {

@@ -95,8 +95,8 @@ void control_turn_begin(struct control *ctl, uint64_t now_ns);
 void control_turn_commit(struct control *ctl);
 
 // Take acknowledgements and events, end waits that are over, go on with a resync, expire sessions
-// once a second.
-void control_poll(struct control *ctl, uint64_t now_ns);
+// once a second. Returns how much the dataplane said.
+unsigned int control_poll(struct control *ctl, uint64_t now_ns);
 
 // This turn's time.
 struct outbox_time control_time(const struct control *ctl);

@@ -20,8 +20,8 @@
 #define RING_COMMANDS 32 // as many as a datagram socket has run in a turn
 #define STOP_PATIENCE_NS (200 * RR_NS_PER_MS) // for replies that are under way at the end
 
-// How often to look for acknowledgements, by how long they have been outstanding. A dataplane that
-// lives answers within tens of microseconds; one that does not is not worth a core.
+// How often to look for acknowledgements, by how long none has come though some are outstanding. A
+// dataplane that lives answers within tens of microseconds; one that does not is not worth a core.
 static const struct poll_pace {
 	uint64_t until_ns;
 	uint64_t period_ns;
@@ -46,7 +46,7 @@ struct loop {
 	bool turn_open; // control_turn_begin was called
 	bool stopping;
 	uint64_t stop_ns; // since when
-	uint64_t waiting_since_ns; // 0: nothing is outstanding
+	uint64_t silent_since_ns; // the dataplane, while something is outstanding; else 0
 	int poll_fd; // timerfd that ends a wait
 	uint64_t poll_period_ns; // as it is armed
 	uint64_t poll_wanted_ns; // as it has to be when the loop sleeps
@@ -145,30 +145,31 @@ void loop_execute_operator(struct loop *loop, struct job *job) {
 	operator_execute(loop->ctl, job);
 }
 
-static uint64_t poll_period(struct loop *loop, uint64_t now_ns) {
+static uint64_t poll_period(struct loop *loop, uint64_t now_ns, bool answered) {
 	unsigned int i = 0;
 
 	if (!control_waiting(loop->ctl)) {
-		loop->waiting_since_ns = 0;
+		loop->silent_since_ns = 0;
 		return idle_period_ns;
 	}
-	if (loop->waiting_since_ns == 0)
-		loop->waiting_since_ns = now_ns;
-	while (now_ns - loop->waiting_since_ns >= poll_paces[i].until_ns)
+	if (loop->silent_since_ns == 0 || answered)
+		loop->silent_since_ns = now_ns;
+	while (now_ns - loop->silent_since_ns >= poll_paces[i].until_ns)
 		i++;
 	return poll_paces[i].period_ns;
 }
 
 static void end_turn(struct loop *loop) {
 	uint64_t now_ns;
+	bool answered;
 
 	open_turn(loop);
 	control_turn_commit(loop->ctl);
 	now_ns = rr_now_ns();
-	control_poll(loop->ctl, now_ns);
+	answered = control_poll(loop->ctl, now_ns) > 0;
 	if (loop->listeners)
 		listener_flush(loop->listeners);
-	loop->poll_wanted_ns = poll_period(loop, now_ns);
+	loop->poll_wanted_ns = poll_period(loop, now_ns, answered);
 	loop->turn_open = false;
 }
 
