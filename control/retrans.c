@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: BSD-2-Clause
 // Cookie to reply: a command that a controller sends again is answered again and never run twice.
 //
-// Entries stand in hash tables by cookie. The answered ones also stand in a list in the order of
-// their answers, which is nearly that of their age; what is out of order (a command that a slow
-// dataplane held up, what the store brought back) is found too old at the latest when it is looked
-// up, so the purge can stop at the first young entry and never walks the whole list.
+// Entries stand in hash tables by cookie, and uthash keeps those of a table in the order in which
+// they came. So the purge looks at the first of each table, stops where it is young or pending, and
+// never walks a whole table. What is out of order (what the store brought back) is found too old at
+// the latest when it is looked up.
 #include "retrans.h"
 
 #include <errno.h>
@@ -15,24 +15,20 @@
 #include "job.h"
 #include "keyed_hash.h"
 
-#include <utlist.h>
-
 struct retrans_entry {
 	UT_hash_handle hh;
-	struct retrans_entry *prev; // list of answered entries, oldest first
-	struct retrans_entry *next;
 	uint64_t received_ns; // of the original command
 	struct job *job; // pending: who runs it; NULL once answered
 	char *reply; // answered: allocated apart, since its length is not known before
-	bool restored; // by retrans_put
 	uint32_t reply_len;
 	uint32_t cookie_len;
+	bool restored; // by retrans_put
 	char cookie[];
 };
 
 struct retrans {
 	struct retrans_entry *by_cookie[HASH_TABLES];
-	struct retrans_entry *answered;
+	unsigned int next_evicted; // the table that makes room next
 	struct retrans_stats stats;
 	void (*on_gone)(void *arg, struct slice cookie);
 	void *on_gone_arg;
@@ -49,7 +45,7 @@ struct retrans *retrans_new(void (*on_gone)(void *arg, struct slice cookie), voi
 }
 
 static size_t entry_bytes(const struct retrans_entry *e) {
-	return sizeof(*e) + e->cookie_len + e->reply_len;
+	return offsetof(struct retrans_entry, cookie) + e->cookie_len + e->reply_len;
 }
 
 static struct retrans_entry **table_of(struct retrans *r, unsigned int hash) {
@@ -60,8 +56,6 @@ static void entry_drop(struct retrans *r, struct retrans_entry *e) {
 	struct retrans_entry **table = table_of(r, e->hh.hashv);
 
 	HASH_DEL(*table, e);
-	if (!e->job)
-		DL_DELETE(r->answered, e);
 	r->stats.n_entries--;
 	r->stats.n_bytes -= entry_bytes(e);
 	free(e->reply);
@@ -98,7 +92,7 @@ static struct retrans_entry *entry_find(struct retrans *r, struct slice cookie, 
 
 // A pending entry without a job yet.
 static struct retrans_entry *entry_new(struct retrans *r, struct slice cookie, unsigned int hash) {
-	struct retrans_entry *e = calloc(1, sizeof(*e) + cookie.len);
+	struct retrans_entry *e = calloc(1, offsetof(struct retrans_entry, cookie) + cookie.len);
 	struct retrans_entry **table = table_of(r, hash);
 
 	if (!e)
@@ -115,10 +109,27 @@ static struct retrans_entry *entry_new(struct retrans *r, struct slice cookie, u
 	return e;
 }
 
+// The oldest of a table when it is answered, else NULL.
+static struct retrans_entry *oldest_answered(const struct retrans *r, unsigned int table) {
+	struct retrans_entry *e = r->by_cookie[table];
+
+	return e && !e->job ? e : NULL;
+}
+
+// Tables take turns, so that those that go are about the oldest of all.
 static void make_room(struct retrans *r) {
-	while (r->stats.n_bytes > RETRANS_MAX_BYTES && r->answered) {
-		entry_retire(r, r->answered);
+	unsigned int n_in_vain = 0;
+
+	while (r->stats.n_bytes > RETRANS_MAX_BYTES && n_in_vain < HASH_TABLES) {
+		struct retrans_entry *e = oldest_answered(r, r->next_evicted++ % HASH_TABLES);
+
+		if (!e) {
+			n_in_vain++;
+			continue;
+		}
+		entry_retire(r, e);
 		r->stats.n_evicted++;
+		n_in_vain = 0;
 	}
 }
 
@@ -127,8 +138,6 @@ static int entry_answer(struct retrans *r, struct retrans_entry *e, struct slice
 	char *copy = malloc(reply.len);
 
 	if (!copy) {
-		e->job = NULL;
-		DL_APPEND(r->answered, e);
 		entry_retire(r, e);
 		return -ENOMEM;
 	}
@@ -137,7 +146,6 @@ static int entry_answer(struct retrans *r, struct retrans_entry *e, struct slice
 	e->reply_len = (uint32_t)reply.len;
 	e->job = NULL;
 	r->stats.n_bytes += reply.len;
-	DL_APPEND(r->answered, e);
 	make_room(r);
 	return 0;
 }
@@ -201,8 +209,11 @@ int retrans_put(struct retrans *r, struct slice cookie, struct slice reply, uint
 }
 
 void retrans_purge(struct retrans *r, uint64_t now_ns) {
-	while (r->answered && past_life(r->answered->received_ns, now_ns))
-		entry_retire(r, r->answered);
+	struct retrans_entry *e;
+
+	for (unsigned int i = 0; i < HASH_TABLES; i++)
+		while ((e = oldest_answered(r, i)) && past_life(e->received_ns, now_ns))
+			entry_retire(r, e);
 }
 
 void retrans_get_stats(const struct retrans *r, struct retrans_stats *stats) {

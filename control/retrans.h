@@ -4,7 +4,7 @@
 // The cookie alone is the key. An entry is pending from the moment its command is taken until its
 // reply leaves; a duplicate that comes meanwhile is not run, and the reply goes to its sender. An
 // answered entry lives 35 s from the moment of the original command. Memory is bounded: beyond
-// RETRANS_MAX_BYTES the oldest answered entries go early, and are counted.
+// RETRANS_MAX_BYTES answered entries of about the oldest go early, and are counted.
 //
 // The cache dies with the process. The store keeps, with each command's effect, its cookie, reply
 // and job->received_ns, and brings back at start what is still young enough.
@@ -19,7 +19,7 @@
 RR_BEGIN_DECLS
 
 #define RETRANS_LIFE_NS (UINT64_C(35) * 1000000000)
-#define RETRANS_PURGE_MS 3000
+#define RETRANS_PURGE_MS 100 // what came within that goes at once
 #define RETRANS_MAX_BYTES (UINT64_C(256) << 20)
 
 struct job;

@@ -142,6 +142,24 @@ TEST_F(Retrans, PurgeDropsTheOldAndKeepsTheYoung) {
 	EXPECT_EQ(stats().n_bytes, 0u);
 }
 
+// Its place is that of its arrival, and what came later in the same table waits for it.
+TEST_F(Retrans, PendingEntryDelaysThePurgeOfItsTableAlone) {
+	const int n = 1000; // some of them in each table, nearly
+	struct job *job = job_with("slow");
+
+	ASSERT_EQ(begin(job), RETRANS_NEW);
+	for (int i = 0; i < n; i++)
+		answered("ck" + std::to_string(i), "0");
+	now_ns += RETRANS_LIFE_NS + 1;
+	retrans_purge(r, now_ns);
+	EXPECT_GE(stats().n_entries, 1u);
+	EXPECT_LT(stats().n_entries, 50u);
+	EXPECT_EQ(begin("slow"), RETRANS_PENDING);
+	for (int i = 0; i < n; i++)
+		ASSERT_EQ(begin("ck" + std::to_string(i)), RETRANS_NEW);
+	EXPECT_EQ(stats().n_entries, n + 1u);
+}
+
 TEST_F(Retrans, CookiesAreBytes) {
 	answered(std::string("a\xff\x01", 3), "x");
 	EXPECT_EQ(begin(std::string("a\xff\x01", 3)), RETRANS_ANSWERED);
