@@ -4,7 +4,7 @@
 // A table is rebuilt in one go when it doubles, and everybody waits meanwhile. So a set stands in
 // many tables, which the upper bits of the hash choose; an element's place in its table follows
 // from the lower ones. A step along a chain is a miss in the caches, and most look-ups are of what
-// is new and find nothing: a table doubles when a chain has four elements, and not with uthash's
+// is new and find nothing: a table doubles when a chain has five elements, and not with uthash's
 // ten.
 #pragma once
 
@@ -17,7 +17,7 @@
 RR_BEGIN_DECLS
 
 #undef HASH_BKT_CAPACITY_THRESH
-#define HASH_BKT_CAPACITY_THRESH 4U
+#define HASH_BKT_CAPACITY_THRESH 5U
 
 #define HASH_TABLES 256
 
