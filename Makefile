@@ -124,7 +124,7 @@ test_listener_LIBS := -levent_core
 test_shm_conn_OBJ = $(test_listener_OBJ)
 test_shm_conn_LIBS := -levent_core
 test_rtpp_shm_OBJ = $(test_listener_OBJ) tools/rtpp_shm.o
-test_rtpp_shm_LIBS := -levent_core
+test_rtpp_shm_LIBS := -levent_core -Wl,--wrap=rr_msg_ring_wait
 LISTENER_SRC := control/listener.c control/cookies.c control/datagram_socket.c control/stream_conn.c \
 	control/shm_conn.c common/msg_ring.c control/retrans.c \
 	control/keyed_hash.c control/job.c control/rtpp_lex.c control/rtpp_parse.c control/rtpp_media.c \

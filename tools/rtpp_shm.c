@@ -348,12 +348,18 @@ static int look(struct rtpp_shm *c, struct rtpp_shm_reply *reply) {
 	return 1;
 }
 
-// The same, having said that we are about to sleep.
+// The same, having said that we are about to sleep; a late reply that is taken then makes it
+// unsaid.
 static int look_once_more(struct rtpp_shm *c, struct rtpp_shm_reply *reply) {
-	if (!c->waiting)
-		rr_msg_ring_wait(&c->replies);
-	c->waiting = true;
-	return look(c, reply);
+	int rc;
+
+	do {
+		if (!c->waiting)
+			rr_msg_ring_wait(&c->replies);
+		c->waiting = true;
+		rc = look(c, reply);
+	} while (rc == 0 && !c->waiting);
+	return rc;
 }
 
 // Take what the socket says. Returns 0, or -EPIPE at its end.

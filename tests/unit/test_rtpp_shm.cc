@@ -10,6 +10,23 @@
 
 static const int TIMEOUT_MS = 20000;
 
+// Happens just before the next time that somebody says that he is about to sleep.
+static std::function<void()> before_sleep;
+
+extern "C" {
+void __real_rr_msg_ring_wait(struct rr_msg_ring *r);
+void __wrap_rr_msg_ring_wait(struct rr_msg_ring *r);
+}
+
+void __wrap_rr_msg_ring_wait(struct rr_msg_ring *r) {
+	std::function<void()> happens;
+
+	std::swap(happens, before_sleep);
+	if (happens)
+		happens();
+	__real_rr_msg_ring_wait(r);
+}
+
 class RtppShm : public Listener {
       protected:
 	struct command_socket *socket_ = nullptr;
@@ -219,6 +236,28 @@ TEST_F(RtppShm, DescriptorIsReadableWhenThereIsAReply) {
 	EXPECT_EQ(rtpp_shm_receive(client, &reply, 0), 1);
 	EXPECT_EQ(rtpp_shm_receive(client, &none, 0), 0);
 	EXPECT_LT(recv(rtpp_shm_fd(client), &byte, 1, MSG_DONTWAIT | MSG_PEEK), 0);
+}
+
+// Taking it ends the wait that was said; who sleeps then must say it again.
+TEST_F(RtppShm, LateReplyLeavesTheClientToBeWoken) {
+	char byte;
+
+	join();
+	say(1, "w late");
+	say(2, "w");
+	ASSERT_TRUE(turn_until([&] { return waiting.size() == 2; }));
+	before_sleep = [&] {
+		memset(waiting[0]->bytes, 'x', 8); // a cookie that nobody waits for
+		finish(waiting[0]);
+		listener_flush(set);
+	};
+	EXPECT_EQ(rtpp_shm_receive(client, &reply, 0), 0);
+	EXPECT_FALSE(before_sleep);
+	finish(waiting[1]);
+	waiting.clear();
+	turn();
+	EXPECT_EQ(recv(rtpp_shm_fd(client), &byte, 1, MSG_DONTWAIT | MSG_PEEK), 1);
+	EXPECT_EQ(rtpp_shm_receive(client, &reply, 0), 1);
 }
 
 TEST_F(RtppShm, WaitsOnlySoLong) {
