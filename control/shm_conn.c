@@ -237,7 +237,7 @@ static void mark_unsent(struct shm_conn *c) {
 }
 
 static void zombie_lost_a_job(struct shm_conn *c) {
-	if (c->fd >= 0 || c->n_jobs > 0)
+	if (c->n_jobs > 0)
 		return;
 	DL_DELETE(c->set->shm_zombies, c);
 	free(c);
@@ -249,7 +249,10 @@ static void drop(struct job *job) {
 
 	job_free(job);
 	c->n_jobs--;
-	zombie_lost_a_job(c);
+	if (c->fd >= 0)
+		mark_unsent(c); // it may have slept until there is room for a job
+	else
+		zombie_lost_a_job(c);
 }
 
 // job_origin.reply

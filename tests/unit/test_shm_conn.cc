@@ -324,6 +324,19 @@ TEST_F(ShmConn, CommandsUnderWayAreBounded) {
 	EXPECT_TRUE(turn_until([&] { return executed.size() == RR_COMMAND_SHM_UNDER_WAY + 1; }));
 }
 
+TEST_F(ShmConn, CommandsThatAnotherTookOverMakeRoom) {
+	auto client = join();
+	auto other = join();
+
+	for (int i = 0; i <= RR_COMMAND_SHM_UNDER_WAY; i++)
+		client->say("ck" + std::to_string(i) + " w");
+	ASSERT_TRUE(turn_until([&] { return waiting.size() == RR_COMMAND_SHM_UNDER_WAY; }));
+	ASSERT_TRUE(asleep());
+	for (int i = 0; i < RR_COMMAND_SHM_UNDER_WAY; i++)
+		other->say("ck" + std::to_string(i) + " w");
+	EXPECT_TRUE(turn_until([&] { return executed.size() == RR_COMMAND_SHM_UNDER_WAY + 1; }));
+}
+
 TEST_F(ShmConn, FloodLeavesTheOthersTheirTurn) {
 	auto flood = join();
 	auto client = join();
