@@ -34,6 +34,7 @@
 
 #define ACCEPT_BATCH 16
 #define BATCH 32 // commands of a client in a turn
+#define TURN_MAX 128 // of all clients: none is begun with when there were as many
 #define JOBS_MAX RR_COMMAND_SHM_UNDER_WAY
 
 RR_STATIC_ASSERT(RTPP_MAX_COMMAND == RR_COMMAND_SHM_COMMAND, "a command fits a job");
@@ -361,12 +362,21 @@ static unsigned int conn_poll(struct shm_conn *c) {
 	return (unsigned int)n;
 }
 
+// The first in line goes behind all others, so that the next turn begins where this one ends.
+static struct shm_conn *next_in_line(struct listener_set *set) {
+	struct shm_conn *c = set->shm_conns;
+
+	DL_DELETE(set->shm_conns, c);
+	DL_APPEND(set->shm_conns, c);
+	return c;
+}
+
 unsigned int shm_conn_poll(struct listener_set *set) {
 	unsigned int n_taken = 0;
-	struct shm_conn *c;
-	struct shm_conn *next;
 
-	DL_FOREACH_SAFE(set->shm_conns, c, next) {
+	for (unsigned int n = set->n_shm_conns; n > 0 && n_taken < TURN_MAX; n--) {
+		struct shm_conn *c = next_in_line(set);
+
 		if (c->awake)
 			n_taken += conn_poll(c);
 	}

@@ -355,6 +355,29 @@ TEST_F(ShmConn, FloodLeavesTheOthersTheirTurn) {
 	}));
 }
 
+// Clients that send all they may take turns, so that nothing else waits for all of them.
+TEST_F(ShmConn, TurnIsBounded) {
+	const size_t n_clients = 20, n_each = 32;
+	std::vector<std::unique_ptr<RawClient>> clients;
+	size_t before = 0;
+
+	for (size_t i = 0; i < n_clients; i++)
+		clients.push_back(join());
+	for (auto &client : clients) {
+		for (size_t i = 0; i < n_each; i++)
+			ASSERT_EQ(client->put("ck" + std::to_string(executed.size() + i) + "_" +
+					      std::to_string(client->fd) + " V"),
+				0);
+		client->ring();
+	}
+	for (unsigned int i = 0; i < 5; i++) {
+		turn();
+		EXPECT_LE(executed.size() - before, 160u);
+		before = executed.size();
+	}
+	EXPECT_EQ(executed.size(), n_clients * n_each);
+}
+
 // Each reply fills a line of the ring of replies: some 63 have room.
 static std::string long_command(int number) {
 	return "ck" + std::to_string(number) + " V " + std::string(2000, 'x');
