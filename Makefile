@@ -122,7 +122,7 @@ test_listener_OBJ := control/listener.o control/cookies.o control/datagram_socke
 	control/rtpp_lex.o common/log.o common/endpoint.o
 test_listener_LIBS := -levent_core
 test_shm_conn_OBJ = $(test_listener_OBJ)
-test_shm_conn_LIBS := -levent_core
+test_shm_conn_LIBS := -levent_core -Wl,--wrap=getsockopt
 test_rtpp_shm_OBJ = $(test_listener_OBJ) tools/rtpp_shm.o
 test_rtpp_shm_LIBS := -levent_core -Wl,--wrap=rr_msg_ring_wait
 LISTENER_SRC := control/listener.c control/cookies.c control/datagram_socket.c control/stream_conn.c \

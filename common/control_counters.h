@@ -100,7 +100,9 @@ enum rr_control_counter_kind {
 	X(shm_clients_refused, RR_CONTROL_OWN, "clients of shared memory closed at once") \
 	X(shm_clients_broken, RR_CONTROL_OWN, \
 		"clients closed because their shared memory said what cannot be") \
-	X(shm_clients_unread, RR_CONTROL_OWN, "clients closed because they left replies unread")
+	X(shm_clients_unread, RR_CONTROL_OWN, "clients closed because they left replies unread") \
+	X(shm_clients_over_share, RR_CONTROL_OWN, \
+		"clients of shared memory closed at once, their user has its share")
 
 // Are new sessions taken?
 enum rr_admission {

@@ -21,6 +21,7 @@ struct retrans;
 // Open stream connections, and as many clients of shared memory; more are accepted and closed at
 // once, unless somebody has more than his share.
 #define LISTENER_MAX_CONNECTIONS 99
+#define LISTENER_MAX_OF_USER 66 // of clients of shared memory
 
 #define LISTENER_PATIENCE_MS 10000
 
@@ -50,6 +51,7 @@ struct listener_stats {
 	uint64_t n_shm_refused; // closed at once, too many
 	uint64_t n_shm_broken; // closed, their memory said what cannot be
 	uint64_t n_shm_unread; // closed, they left replies unread
+	uint64_t n_shm_over_share; // closed at once, too many of one user
 	uint64_t n_dropped_replies; // the kernel would not take them
 	uint64_t n_dropped_held; // answers of an earlier process, too many waited already
 };

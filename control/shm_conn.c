@@ -53,6 +53,7 @@ struct shm_conn {
 	struct shm_conn *unsent_prev; // set->shm_unsent
 	struct shm_conn *unsent_next;
 	int fd; // -1: a zombie
+	uid_t user; // who connected
 	int bell;
 	struct rr_command_shm *shm;
 	struct rr_msg_ring commands;
@@ -497,8 +498,33 @@ static int watch(struct shm_conn *c) {
 	return 0;
 }
 
+// Nobody's when the kernel does not say, which is then bounded as a user is.
+static uid_t user_of(int fd) {
+	struct ucred peer = {.uid = (uid_t)-1};
+	socklen_t len = sizeof(peer);
+
+	(void)getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &len);
+	return peer.uid;
+}
+
+static bool has_share(const struct listener_set *set, uid_t user) {
+	static struct rr_log_limit limit = {.burst = 5};
+	const struct shm_conn *c;
+	unsigned int n = 0;
+
+	DL_FOREACH(set->shm_conns, c) {
+		n += c->user == user;
+	}
+	if (n < LISTENER_MAX_OF_USER)
+		return false;
+	if (rr_log_allow(&limit))
+		rr_warn("listener", "client of shared memory refused, its user has %u uid=%u", n,
+			(unsigned int)user);
+	return true;
+}
+
 // Takes fd over when it returns 0.
-static int conn_open(struct listener_set *set, int fd) {
+static int conn_open(struct listener_set *set, int fd, uid_t user) {
 	struct shm_conn *c = calloc(1, sizeof(*c));
 	int rc;
 
@@ -506,6 +532,7 @@ static int conn_open(struct listener_set *set, int fd) {
 		return -ENOMEM;
 	c->set = set;
 	c->fd = fd;
+	c->user = user;
 	c->bell = -1;
 	rc = give_memory(c);
 	if (rc == 0)
@@ -523,6 +550,21 @@ static int conn_open(struct listener_set *set, int fd) {
 	return 0;
 }
 
+// Takes fd over when it returns true.
+static bool admit(struct listener_set *set, int fd) {
+	uid_t user = user_of(fd);
+
+	if (has_share(set, user)) {
+		set->stats.n_shm_over_share++;
+		return false;
+	}
+	if (set->n_shm_conns >= LISTENER_MAX_CONNECTIONS || conn_open(set, fd, user) < 0) {
+		set->stats.n_shm_refused++;
+		return false;
+	}
+	return true;
+}
+
 static void on_accept(evutil_socket_t fd, short what RR_UNUSED, void *arg) {
 	struct shm_listener *l = arg;
 
@@ -531,11 +573,8 @@ static void on_accept(evutil_socket_t fd, short what RR_UNUSED, void *arg) {
 
 		if (conn < 0)
 			return;
-		if (l->set->n_shm_conns >= LISTENER_MAX_CONNECTIONS ||
-			conn_open(l->set, conn) < 0) {
-			l->set->stats.n_shm_refused++;
+		if (!admit(l->set, conn))
 			close(conn);
-		}
 	}
 }
 

@@ -61,6 +61,7 @@ static void collect_listeners(struct stats *st, const struct listener_stats *l) 
 	count_on(st, STATS_shm_clients_refused, l->n_shm_refused);
 	count_on(st, STATS_shm_clients_broken, l->n_shm_broken);
 	count_on(st, STATS_shm_clients_unread, l->n_shm_unread);
+	count_on(st, STATS_shm_clients_over_share, l->n_shm_over_share);
 	count_on(st, STATS_replies_dropped, l->n_dropped_replies);
 	count_on(st, STATS_held_dropped, l->n_dropped_held);
 }

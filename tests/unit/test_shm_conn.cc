@@ -11,6 +11,22 @@
 #include "command_shm.h"
 #include "listener_fixture.h"
 
+// Who a client is, where it is not who runs the test.
+static uid_t user = (uid_t)-1;
+
+extern "C" {
+int __real_getsockopt(int fd, int level, int name, void *value, socklen_t *len);
+int __wrap_getsockopt(int fd, int level, int name, void *value, socklen_t *len);
+}
+
+int __wrap_getsockopt(int fd, int level, int name, void *value, socklen_t *len) {
+	int rc = __real_getsockopt(fd, level, name, value, len);
+
+	if (name == SO_PEERCRED && user != (uid_t)-1)
+		((struct ucred *)value)->uid = user;
+	return rc;
+}
+
 // A client with nothing in its way.
 struct RawClient {
 	int fd = -1;
@@ -91,6 +107,7 @@ class ShmConn : public Listener {
 
 	void SetUp() override {
 		Listener::SetUp();
+		user = (uid_t)-1;
 		socket_ = serve("shm:" + dir + "/shm");
 	}
 	// A fresh set, which serves the same socket.
@@ -534,13 +551,33 @@ TEST_F(ShmConn, JobsMayComeBackAfterTheEnd) {
 TEST_F(ShmConn, ClientsAreBounded) {
 	std::vector<std::unique_ptr<RawClient>> clients;
 
-	for (int i = 0; i < LISTENER_MAX_CONNECTIONS; i++)
+	for (int i = 0; i < LISTENER_MAX_CONNECTIONS; i++) {
+		user = 1000 + (uid_t)i % 2;
 		clients.push_back(join());
+	}
 	auto refused = dial();
 	EXPECT_TRUE(closed(*refused));
 	EXPECT_EQ(stats().n_shm_refused, 1u);
+	EXPECT_EQ(stats().n_shm_over_share, 0u);
 	clients.back()->say("ck V");
 	EXPECT_EQ(hear(*clients.back()), "ck [ V]\n");
+	clients.pop_back();
+	ASSERT_TRUE(asleep());
+	still_serves();
+}
+
+TEST_F(ShmConn, UserHasAShareAndOthersTheRest) {
+	std::vector<std::unique_ptr<RawClient>> clients;
+
+	for (int i = 0; i < LISTENER_MAX_OF_USER; i++)
+		clients.push_back(join());
+	auto refused = dial();
+	EXPECT_TRUE(closed(*refused));
+	EXPECT_EQ(stats().n_shm_over_share, 1u);
+	EXPECT_EQ(stats().n_shm_refused, 0u);
+	user = getuid() + 1;
+	still_serves();
+	user = getuid();
 	clients.pop_back();
 	ASSERT_TRUE(asleep());
 	still_serves();
