@@ -44,7 +44,7 @@ CONTROL_SRC := main.c supervisor.c passed_sockets.c command_socket.c privdrop.c 
 	subcommand.c dp_client.c dp_lane.c dp_region.c dp_request.c store.c store_boot.c \
 	resync.c expiry.c stats.c notice_target.c outbox.c notifier.c clearance.c \
 	operator.c operator_socket.c admission.c load.c service_manager.c cookies.c shm_conn.c \
-	address_pool.c address.c address_reload.c
+	address_pool.c address.c address_reload.c recall.c turn_rows.c
 RRCTL_SRC := rrctl.c rrctl_out.c rrctl_region.c rrctl_store.c rrctl_status.c rrctl_port.c \
 	rrctl_stats.c rrctl_flow.c rrctl_session.c rrctl_config.c rrctl_operator.c \
 	rrctl_address.c rrctl_reload.c

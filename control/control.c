@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-2-Clause
-// The turn that carries commands from execution to reply, and start-up from what was stored.
+// The turn that carries commands from execution to reply.
 //
 // Order: reserve, commit, submit, acknowledge, reply. Execution reserves; control_turn_commit
 // commits and submits; control_poll takes acknowledgements. A job leaves with its reply when its
@@ -9,10 +9,8 @@
 #include "control.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "clock.h"
 #include "command.h"
@@ -20,16 +18,13 @@
 #include "log.h"
 #include "port_alloc.h"
 #include "port_rest.h"
-#include "retrans.h"
+#include "recall.h"
 #include "session_change.h"
 #include "session_flow.h"
-#include "session_store.h"
 #include "store.h"
+#include "turn_rows.h"
 
 #define READER_CHECK_S 60
-// Rows that one commit writes again besides those that its commands changed.
-#define REWRITE_SLICE 1000
-#define BOOT_ID_PATH "/proc/sys/kernel/random/boot_id"
 
 static struct rr_log_limit store_limit = {.burst = 1};
 
@@ -76,121 +71,6 @@ static void end_overdue_waits(struct control *ctl) {
 
 // ---- commit
 // --------------------------------------------------------------------------------------
-
-static int put_session(struct control *ctl, const struct session *s) {
-	void *room;
-	int ret;
-
-	if (s->state == SESSION_GONE)
-		return store_delete_session(ctl->store, s->id);
-	ret = store_put_session(ctl->store, s->id, session_store_size(ctl->cfg, s), &room);
-	if (ret < 0)
-		return ret;
-	session_store_write(ctl->cfg, s, room);
-	return 0;
-}
-
-// Sessions whose rows are to be written again, some of them with every commit.
-static void touch_some(struct control *ctl) {
-	for (unsigned int i = 0; ctl->rewrite && !ctl->refused && i < REWRITE_SLICE; i++) {
-		session_touch(ctl, ctl->rewrite);
-		ctl->rewrite = session_index_next(ctl->rewrite);
-	}
-}
-
-static int put_sessions(struct control *ctl) {
-	int ret = 0;
-
-	for (struct session *s = ctl->dirty; ret == 0 && s; s = s->links.next_dirty)
-		ret = put_session(ctl, s);
-	return ret;
-}
-
-static int put_cookies_of(struct control *ctl, const struct job_list *list) {
-	int ret = 0;
-
-	for (struct job *job = list->first; ret == 0 && job; job = job->next) {
-		struct slice reply = {.p = job->reply, .len = job->reply_len};
-
-		if (job->stored && job->cookie.p)
-			ret = store_put_cookie(
-				ctl->store, &job->cookie_row, job->cookie, reply, job->received_ns);
-	}
-	return ret;
-}
-
-static int put_cookies(struct control *ctl) {
-	uint64_t oldest_ns = ctl->now_ns > RETRANS_LIFE_NS ? ctl->now_ns - RETRANS_LIFE_NS : 0;
-	int ret = put_cookies_of(ctl, &ctl->held);
-
-	if (ret == 0)
-		ret = put_cookies_of(ctl, &ctl->turn);
-	return ret == 0 ? store_purge_cookies(ctl->store, oldest_ns) : ret;
-}
-
-static void fill_meta(struct control *ctl) {
-	struct rr_store_meta *meta = store_meta(ctl->store);
-
-	meta->next_uid = ctl->next_uid;
-	stats_collect(ctl);
-	stats_save(&ctl->stats, meta);
-}
-
-static int put_addresses(struct control *ctl) {
-	const struct address_pool *pool = &ctl->addresses;
-	int ret = pool->changed ? store_clear_addresses(ctl->store) : 0;
-
-	for (uint32_t i = 0; ret == 0 && pool->changed && i < RR_MAX_ADDRS; i++) {
-		const char *realm = ctl->cfg->realm[ctl->cfg->addr[i].realm].name;
-		struct rr_store_address row = {
-			.addr = address_pool_endpoint(pool, i),
-			.state = pool->state[i],
-			.named = pool->named[i],
-		};
-
-		if (row.state != RR_ADDRESS_FREE && row.state != RR_ADDRESS_ADDING)
-			ret = store_put_address(ctl->store, i, &row,
-				(struct slice){.p = realm, .len = strlen(realm)});
-	}
-	return ret;
-}
-
-static int write_all(struct control *ctl) {
-	int ret = store_begin(ctl->store);
-
-	if (ret < 0)
-		return ret;
-	touch_some(ctl);
-	ret = put_sessions(ctl);
-	if (ret == 0)
-		ret = put_cookies(ctl);
-	if (ret == 0)
-		ret = outbox_write(&ctl->outbox, ctl->store);
-	if (ret == 0)
-		ret = put_addresses(ctl);
-	if (ret < 0) {
-		store_abort(ctl->store);
-		return ret;
-	}
-	fill_meta(ctl);
-	return store_commit(ctl->store, ctl->now_ns);
-}
-
-static void clean_all(struct control *ctl) {
-	struct session *s = ctl->dirty;
-
-	ctl->dirty = NULL;
-	while (s) {
-		struct session *next = s->links.next_dirty;
-
-		s->dirty = false;
-		if (s->state == SESSION_GONE)
-			session_free(ctl, s);
-		s = next;
-	}
-	outbox_written(&ctl->outbox);
-	ctl->addresses.changed = false;
-}
 
 static void undo_turn(struct control *ctl) {
 	for (struct job *job = ctl->turn.first; job; job = job->next) {
@@ -269,14 +149,14 @@ static void commit(struct control *ctl) {
 		return;
 	rr_crash_point(RR_CRASH_commit_before);
 	ctl->commit_wanted = false;
-	ret = write_all(ctl);
+	ret = turn_rows_write(ctl);
 	if (ret < 0) {
 		refuse_turn(ctl, ret);
 		ctl->commit_wanted = true;
 		ctl->refused = true;
 		return; // what is dirty stays so, for the next turn
 	}
-	clean_all(ctl);
+	turn_rows_written(ctl);
 	ctl->commit_wanted = ctl->rewrite != NULL;
 	ctl->refused = false;
 	release_held(ctl);
@@ -440,60 +320,6 @@ static void on_settled(void *arg) {
 // ---- start
 // ---------------------------------------------------------------------------------------
 
-static int read_boot_id(uint8_t id[16]) {
-	char text[40];
-	ssize_t n;
-	unsigned int n_digits = 0;
-	int fd = open(BOOT_ID_PATH, O_RDONLY | O_CLOEXEC);
-
-	if (fd < 0)
-		return -errno;
-	n = read(fd, text, sizeof(text));
-	close(fd);
-	memset(id, 0, 16);
-	for (ssize_t i = 0; i < n && n_digits < 32; i++) {
-		const char *digits = "0123456789abcdef";
-		const char *digit = text[i] ? strchr(digits, text[i]) : NULL;
-
-		if (!digit)
-			continue;
-		id[n_digits / 2] |= (uint8_t)((digit - digits) << (n_digits % 2 ? 0 : 4));
-		n_digits++;
-	}
-	return n_digits == 32 ? 0 : -EIO;
-}
-
-static void say_unusable(const struct control *ctl, int error) {
-	rr_err("store",
-		"cannot be read, control does not start: move dir=%s away to begin without its "
-		"calls: %s",
-		ctl->cfg->store_dir, strerror(-error));
-}
-
-static int open_store(struct control *ctl) {
-	struct store_params params = {
-		.dir = ctl->cfg->store_dir,
-		.map_mb = ctl->cfg->store_mb,
-		.now_ns = ctl->now_ns,
-	};
-	struct rr_store_meta *meta;
-	int ret = read_boot_id(params.boot_id);
-
-	if (ret == 0)
-		ret = store_open(&ctl->store, &params);
-	if (ret == -EPROTO)
-		say_unusable(ctl, ret);
-	else if (ret < 0)
-		rr_err("store", "cannot open dir=%s: %s", params.dir, strerror(-ret));
-	if (ret < 0)
-		return ret;
-	meta = store_meta(ctl->store);
-	meta->epoch++;
-	ctl->next_uid = meta->next_uid;
-	stats_load(&ctl->stats, meta);
-	return 0;
-}
-
 static int open_ports(struct control *ctl) {
 	uint8_t bucket_owner[RR_N_BUCKETS];
 	struct port_alloc_params params = {
@@ -530,132 +356,24 @@ static int open_dp(struct control *ctl) {
 	return dp_client_new(&ctl->dp, &params);
 }
 
-// ---- what an earlier control left
-// ----------------------------------------------------------------
-
-// Rows that cannot be calls any more.
-struct lost_rows {
-	struct control *ctl;
-	uint64_t *id;
-	size_t n;
-};
-
-static int load_session(void *arg, uint64_t id, const void *record, size_t size) {
-	struct lost_rows *lost = (struct lost_rows *)arg;
-	int ret = session_store_load(lost->ctl, record, size);
-	uint64_t *ids;
-
-	if (ret == 0 || ret == -ENOMEM)
-		return ret;
-	rr_warn("store", "session dropped id=%llu: %s", (unsigned long long)id, strerror(-ret));
-	ids = (uint64_t *)realloc(lost->id, (lost->n + 1) * sizeof(*ids));
-	if (!ids)
-		return -ENOMEM;
-	ids[lost->n++] = id;
-	lost->id = ids;
-	return 0;
-}
-
-static int forget_rows(struct control *ctl, const struct lost_rows *lost) {
-	int ret = 0;
-
-	if (lost->n == 0)
-		return 0;
-	ret = store_begin(ctl->store);
-	for (size_t i = 0; ret == 0 && i < lost->n; i++)
-		ret = store_delete_session(ctl->store, lost->id[i]);
-	stats_add(&ctl->stats, STATS_nsess_destroyed, lost->n);
-	if (ret == 0)
-		return store_commit(ctl->store, ctl->now_ns);
-	store_abort(ctl->store);
-	return ret;
-}
-
-static int load_cookie(void *arg, struct slice cookie, struct slice reply, uint64_t received_ns) {
-	struct control *ctl = (struct control *)arg;
-	int ret = retrans_put(ctl->retrans, cookie, reply, received_ns, ctl->now_ns);
-
-	return ret == -ENOMEM ? ret : 0;
-}
-
-// A worker before this one had the same copy of the file, and perhaps a later file since.
-static bool of_this_program(const struct control *ctl) {
-	return ctl->program != 0 && store_meta(ctl->store)->counters[STATS_program] == ctl->program;
-}
-
-static int recall_address(
-	void *arg, const struct rr_store_address *row, const struct rr_text *realm) {
-	struct control *ctl = (struct control *)arg;
-	char text[RR_ENDPOINT_STRLEN];
-	int ret = of_this_program(ctl) ? address_pool_restore(&ctl->addresses, row, realm)
-				       : address_pool_recall(&ctl->addresses, row, realm);
-
-	if (ret < 0)
-		rr_warn("store", "address dropped address=%s realm=%.*s: %s",
-			rr_endpoint_format_addr(&row->addr, text, sizeof(text)), (int)realm->len,
-			realm->p, strerror(-ret));
-	return 0;
-}
-
-// Ports of those that the file does not name, and none of those that were drained.
-static int load_addresses(struct control *ctl) {
-	int ret;
-
-	if (of_this_program(ctl))
-		address_pool_clear(&ctl->addresses);
-	ret = store_each_address(ctl->store, recall_address, ctl);
-
-	for (uint32_t i = 0; ret == 0 && i < RR_MAX_ADDRS; i++) {
-		if (address_pool_is_wanted(&ctl->addresses, i))
-			ret = port_alloc_add(ctl->ports, i);
-		else
-			port_alloc_remove(ctl->ports, i);
-	}
-	if (ret == -EPROTO)
-		say_unusable(ctl, ret);
-	return ret;
-}
-
-static int load_all(struct control *ctl) {
-	struct outbox_time time = control_time(ctl);
-	struct lost_rows lost = {.ctl = ctl};
-	int ret = store_each_session(ctl->store, load_session, &lost);
-
-	if (ret == 0)
-		ret = forget_rows(ctl, &lost);
-	free(lost.id);
-	if (ret == 0 && ctl->retrans)
-		ret = store_each_cookie(ctl->store, load_cookie, ctl);
-	if (ret == -EPROTO)
-		say_unusable(ctl, ret);
-	if (ret == 0)
-		ret = outbox_load(&ctl->outbox, ctl->store, &time);
-	if (ret == 0)
-		rr_info("control", "store loaded sessions=%zu notices=%llu epoch=%u",
-			session_index_count(&ctl->index),
-			(unsigned long long)ctl->outbox.stats.n_waiting,
-			store_meta(ctl->store)->epoch);
-	return ret;
-}
-
 static int open_all(struct control *ctl) {
 	int ret = session_index_init(&ctl->index, ctl->cfg);
 
 	if (ret == 0)
 		ret = open_ports(ctl);
 	if (ret == 0)
-		ret = open_store(ctl);
+		ret = recall_open(ctl);
 	if (ret == 0)
-		ret = load_addresses(ctl);
+		ret = recall_addresses(ctl);
 	if (ret == 0)
 		ret = open_dp(ctl);
 	if (ret == 0)
-		ret = load_all(ctl);
+		ret = recall_all(ctl);
 	if (ret < 0)
 		return ret;
 	// The new epoch is on record before the dataplane hears of it.
-	ret = write_all(ctl);
-	clean_all(ctl);
+	ret = turn_rows_write(ctl);
+	turn_rows_written(ctl);
 	return ret;
 }
 
@@ -707,8 +425,8 @@ static void drop_jobs(struct control *ctl, struct job_list *list) {
 void control_close(struct control *ctl) {
 	struct session *next;
 
-	if (ctl->dp && ctl->store && write_all(ctl) == 0)
-		clean_all(ctl);
+	if (ctl->dp && ctl->store && turn_rows_write(ctl) == 0)
+		turn_rows_written(ctl);
 	drop_jobs(ctl, &ctl->held);
 	drop_jobs(ctl, &ctl->turn);
 	drop_jobs(ctl, &ctl->waiting);
