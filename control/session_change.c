@@ -114,13 +114,23 @@ static void restore_signalled(struct session_leg *leg, const struct session_leg 
 	memcpy(leg->learned, before->learned, sizeof(leg->learned));
 }
 
-static void restore_leg(struct session *s, unsigned int i, const struct session_leg *before,
-	const struct session_leg *after) {
+// An address that drains released its legs meanwhile; it is not wanted again.
+static void restore_local(
+	const struct control *ctl, struct session_leg *leg, const struct session_leg *before) {
+	leg->local = before->local;
+	if (ctl->addresses.state[leg->local.addr] != RR_ADDRESS_ACTIVE)
+		leg->local.exact = false;
+}
+
+static void restore_leg(const struct control *ctl, struct session *s,
+	const struct session_change *change, unsigned int i) {
+	const struct session_leg *before = &change->before.leg[i];
+	const struct session_leg *after = &change->after.leg[i];
 	struct session_leg *leg = &s->leg[i];
 
 	if (before->pair.uid != after->pair.uid && leg->pair.uid == after->pair.uid &&
 		restore_pair(s, i, &before->pair) == 0)
-		leg->local = before->local;
+		restore_local(ctl, leg, before);
 	restore_signalled(leg, before, after);
 	leg->n_holds -= after->n_holds - before->n_holds;
 	PUT_BACK(leg, before, after, ttl_s);
@@ -153,7 +163,7 @@ static void put_back(struct control *ctl, struct session *s, const struct sessio
 	const struct session_view *after = &change->after;
 
 	for (unsigned int i = 0; i < SESSION_N_LEGS; i++)
-		restore_leg(s, i, &before->leg[i], &after->leg[i]);
+		restore_leg(ctl, s, change, i);
 	if (before->texts != after->texts)
 		restore_texts(s, before, after);
 	PUT_BACK(s, before, after, notify_local_be);

@@ -260,6 +260,20 @@ TEST_F(AddressTest, CallInSetUpGoesOnElsewhere) {
 	EXPECT_EQ(state_of("198.18.1.1"), RR_ADDRESS_DRAINING);
 }
 
+// The command that is undone meanwhile does not bring the address back with the ports.
+TEST_F(AddressTest, CallWhoseCommandIsUndoneGoesOnElsewhere) {
+	ASSERT_NE(command("Ul198.18.1.1 c 198.18.1.50 4000 from").find(" 198.18.1.1"),
+		std::string::npos);
+	struct job *silent = execute("L c 198.18.1.51 4000 from to");
+	ask_only("address-drain 198.18.1.1");
+	control_turn_commit(&ctl);
+	control_poll(&ctl, now += cfg.ack_timeout_ms * RR_NS_PER_MS + 1);
+	control_turn_commit(&ctl);
+	ASSERT_TRUE(replied(silent));
+	EXPECT_EQ(reply_of(silent), "E71");
+	EXPECT_NE(command("L c 198.18.1.51 4000 from to").find(" 198.18.1.2"), std::string::npos);
+}
+
 // The dataplane takes its time over the other one of the range.
 TEST_F(AddressTest, DrainingDoesNotEndUnderAChange) {
 	ask(std::string("address-add lab1 ") + NEW);
