@@ -56,7 +56,8 @@ UNIT_TESTS := counters endpoint log config rrctl ring region arp nd mld icmp ste
 	session session_change no_memory commands turn realm_select store expiry resync \
 	dp_client eal memif side_doors learn parse flow_table flow_read rtp_stats relay rewrite \
 	command fragment_set fragmenter notice_target outbox notifier clearance operator \
-	operator_socket load msg_ring shm_conn rtpp_shm netlink_message media_match address addr_command
+	operator_socket load msg_ring shm_conn rtpp_shm netlink_message media_match address addr_command \
+	media_filter
 STRESS_TESTS := ring region flow msg_ring
 FUZZ_TARGETS := rtpp stdio parse rtp dp_msg shm stream datagram
 # Scripts: tests/golden/NAME, tests/packets/NAME.py, tests/smoke/NAME.sh, tests/sip/NAME.sh,
@@ -97,6 +98,8 @@ test_eal_LIBS = $(DP_LIBS) $(COMMON_LIBS)
 test_netlink_message_OBJ := dpdk_app/netlink_message.o
 test_netlink_message_LIBS = -lmnl
 test_media_match_OBJ := dpdk_app/addr_table.o
+test_media_filter_OBJ := dpdk_app/media_filter.o dpdk_app/bpf/programs.o common/log.o
+test_media_filter_LIBS = $(DP_LIBS)
 test_memif_OBJ := dpdk_app/memif.o common/log.o
 test_memif_LIBS = $(DP_LIBS)
 test_side_doors_OBJ := dpdk_app/handoff.o dpdk_app/punt.o dpdk_app/packet_ring.o dpdk_app/arp.o \

@@ -3,10 +3,13 @@
 #include "media_filter.h"
 
 #include <errno.h>
+#include <stddef.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/mman.h>
-#include <sys/stat.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <time.h>
 #include <unistd.h>
 
 #include <bpf/bpf.h>
@@ -14,11 +17,12 @@
 
 #include "bpf/media_maps.h"
 #include "log.h"
-#include "shm_region.h"
 
 #define TC_PRIORITY_FIRST 0x7270 // "rp"
 #define TC_PRIORITIES 16 // dataplanes on one interface
 #define TC_HANDLE 1
+#define RESERVE_PAUSE_NS 10000000
+#define RESERVE_TRIES 500
 
 // The compiled programs, linked in as they are.
 extern const char _binary_media_xdp_o_start[], _binary_media_xdp_o_end[];
@@ -30,6 +34,7 @@ void media_filter_init(
 		.ifindex = ifindex,
 		.port_name = port_name,
 		.run_dir = run_dir,
+		.life_fd = -1,
 		.addrs_fd = -1,
 		.settings_fd = -1,
 	};
@@ -48,19 +53,58 @@ static int libbpf_log(enum libbpf_print_level level, const char *fmt, va_list ap
 	return 0;
 }
 
+// ---- the sign of life
+//
+// A map without a use: it is there as long as the process that made it, wherever the other one
+// looks from, and its id is not given to another.
+
+static int life_id(int fd, uint32_t *id) {
+	struct bpf_map_info info = {0};
+	uint32_t len = sizeof(info);
+	int ret = bpf_obj_get_info_by_fd(fd, &info, &len);
+
+	*id = info.id;
+	return ret;
+}
+
+static int life_begin(struct media_filter *f) {
+	int fd = bpf_map_create(BPF_MAP_TYPE_ARRAY, "rtprelay_life", 4, 4, 1, NULL);
+
+	if (fd < 0)
+		return fd;
+	f->life_fd = fd;
+	return life_id(fd, &f->owner_id);
+}
+
+// Who cannot be seen is alive.
+static bool is_dead(uint32_t owner_id) {
+	int fd = bpf_map_get_fd_by_id(owner_id);
+
+	if (fd >= 0)
+		close(fd);
+	return fd == -ENOENT;
+}
+
 // ---- somebody's program
 
 struct program {
+	int fd;
 	char name[BPF_OBJ_NAME_LEN];
 	int addrs_fd; // -1: it has no such map
 	int settings_fd;
 };
 
 static void program_close(struct program *p) {
+	close(p->fd);
 	if (p->addrs_fd >= 0)
 		close(p->addrs_fd);
 	if (p->settings_fd >= 0)
 		close(p->settings_fd);
+}
+
+// Anybody may give a map that name: the kernel writes as much as its values are long.
+static bool is_map(const struct bpf_map_info *m, const char *name, size_t key, size_t value) {
+	return strcmp(m->name, name) == 0 && m->key_size == key && m->value_size == value;
 }
 
 static void map_take(struct program *p, uint32_t id) {
@@ -72,9 +116,9 @@ static void map_take(struct program *p, uint32_t id) {
 		return;
 	if (bpf_obj_get_info_by_fd(fd, &info, &len) < 0)
 		info.name[0] = '\0';
-	if (strcmp(info.name, MEDIA_ADDRS_NAME) == 0)
+	if (is_map(&info, MEDIA_ADDRS_NAME, sizeof(struct media_addr), 1))
 		p->addrs_fd = fd;
-	else if (strcmp(info.name, MEDIA_SETTINGS_NAME) == 0)
+	else if (is_map(&info, MEDIA_SETTINGS_NAME, 4, sizeof(struct media_settings)))
 		p->settings_fd = fd;
 	else
 		close(fd);
@@ -93,34 +137,15 @@ static int program_open(struct program *p, uint32_t id) {
 	if (fd < 0)
 		return fd;
 	ret = bpf_obj_get_info_by_fd(fd, &info, &len);
-	close(fd);
-	if (ret < 0)
+	if (ret < 0) {
+		close(fd);
 		return ret;
+	}
+	p->fd = fd;
 	memcpy(p->name, info.name, sizeof(p->name));
 	for (uint32_t i = 0; i < info.nr_map_ids && i < RR_ARRAY_LEN(map_id); i++)
 		map_take(p, map_id[i]);
 	return 0;
-}
-
-static bool is_same_folder(const char *one, const char *other) {
-	struct stat a, b;
-
-	return stat(one, &a) == 0 && stat(other, &b) == 0 && a.st_dev == b.st_dev &&
-	       a.st_ino == b.st_ino;
-}
-
-// An owner who did not come so far as to sign is dead: that takes no time. We hold the lock of our
-// own run_dir, so who signed with it is; and looking at it would let go of it.
-static bool program_is_stale(const struct media_filter *f, const struct program *p) {
-	const uint32_t zero = 0;
-	struct media_settings s;
-
-	if (bpf_map_lookup_elem(p->settings_fd, &zero, &s) < 0)
-		return false;
-	s.owner[sizeof(s.owner) - 1] = '\0';
-	if (s.owner[0] == '\0' || is_same_folder(s.owner, f->run_dir))
-		return true;
-	return rr_region_lock_holder(s.owner, RR_LOCK_DATAPLANE) == 0;
 }
 
 // Whose a program is.
@@ -130,38 +155,49 @@ enum owner {
 	OWNER_GONE,
 };
 
-static enum owner owner_of(const struct media_filter *f, uint32_t id, const char *name) {
-	enum owner owner = OWNER_FOREIGN;
-	struct program p;
+// One that nobody signed is of a dataplane that died before it could: who signs keeps the interface
+// until then, see media_filter_reserve().
+static enum owner owner_of(const struct program *p, const char *name) {
+	const uint32_t zero = 0;
+	struct media_settings s;
 
-	if (program_open(&p, id) < 0)
+	if (strcmp(p->name, name) != 0 || p->addrs_fd < 0 || p->settings_fd < 0)
 		return OWNER_FOREIGN;
-	if (strcmp(p.name, name) == 0 && p.addrs_fd >= 0 && p.settings_fd >= 0)
-		owner = program_is_stale(f, &p) ? OWNER_GONE : OWNER_ALIVE;
-	program_close(&p);
-	return owner;
+	if (bpf_map_lookup_elem(p->settings_fd, &zero, &s) < 0)
+		return OWNER_ALIVE;
+	return s.owner_id == 0 || is_dead(s.owner_id) ? OWNER_GONE : OWNER_ALIVE;
 }
 
 // ---- XDP
 
+// Only the program that was looked at is taken off.
+static int xdp_remove(const struct media_filter *f, const struct program *p) {
+	const struct bpf_xdp_attach_opts opts = {.sz = sizeof(opts), .old_prog_fd = p->fd};
+
+	rr_info("shared", "%s: taking off the XDP program of a dataplane that is gone",
+		f->port_name);
+	return bpf_xdp_detach(f->ifindex, 0, &opts);
+}
+
 static int xdp_sweep(const struct media_filter *f, const char **whose) {
+	enum owner owner = OWNER_FOREIGN;
+	struct program p;
 	uint32_t id = 0;
+	int ret = -EBUSY;
 
 	if (bpf_xdp_query_id(f->ifindex, 0, &id) < 0 || id == 0)
 		return 0;
-	switch (owner_of(f, id, MEDIA_XDP_NAME)) {
-	case OWNER_GONE:
-		rr_info("shared", "%s: taking off the XDP program of a dataplane that is gone",
-			f->port_name);
-		return bpf_xdp_detach(f->ifindex, 0, NULL);
-	case OWNER_ALIVE:
-		*whose = "another rtprelay-dp has its XDP program there";
-		break;
-	case OWNER_FOREIGN:
-		*whose = "somebody else's XDP program is there (bpftool net)";
-		break;
+	if (program_open(&p, id) == 0) {
+		owner = owner_of(&p, MEDIA_XDP_NAME);
+		if (owner == OWNER_GONE)
+			ret = xdp_remove(f, &p);
+		program_close(&p);
 	}
-	return -EBUSY;
+	if (owner == OWNER_ALIVE)
+		*whose = "another rtprelay-dp has its XDP program there";
+	else if (owner == OWNER_FOREIGN)
+		*whose = "somebody else's XDP program is there (bpftool net)";
+	return ret;
 }
 
 const char *media_filter_xdp_path(void) {
@@ -183,6 +219,18 @@ const char *media_filter_xdp_path(void) {
 	return path;
 }
 
+// The one on the interface is what the driver has put there unless somebody was faster.
+static int xdp_sign(struct media_filter *f, struct program *p) {
+	int ret = owner_of(p, MEDIA_XDP_NAME) == OWNER_GONE ? life_begin(f) : -EBUSY;
+
+	if (ret < 0)
+		return ret;
+	f->addrs_fd = p->addrs_fd;
+	f->settings_fd = p->settings_fd;
+	p->addrs_fd = p->settings_fd = -1;
+	return media_filter_set_ports(f, 0, 0);
+}
+
 int media_filter_adopt_xdp(struct media_filter *f) {
 	struct program p;
 	uint32_t id = 0;
@@ -194,11 +242,9 @@ int media_filter_adopt_xdp(struct media_filter *f) {
 		ret = program_open(&p, id);
 	if (ret < 0)
 		return ret;
-	f->addrs_fd = p.addrs_fd;
-	f->settings_fd = p.settings_fd;
-	if (f->addrs_fd < 0 || f->settings_fd < 0)
-		return -ENOENT;
-	return media_filter_set_ports(f, 0, 0);
+	ret = xdp_sign(f, &p);
+	program_close(&p);
+	return ret;
 }
 
 // ---- tc
@@ -233,11 +279,21 @@ static uint32_t tc_program(const struct media_filter *f, uint32_t index) {
 	return bpf_tc_query(&at.hook, &at.opts) == 0 ? at.opts.prog_id : 0;
 }
 
+static bool tc_is_stale(const struct media_filter *f, uint32_t index) {
+	uint32_t id = tc_program(f, index);
+	struct program p;
+	bool stale;
+
+	if (id == 0 || program_open(&p, id) < 0)
+		return false;
+	stale = owner_of(&p, MEDIA_TC_NAME) == OWNER_GONE;
+	program_close(&p);
+	return stale;
+}
+
 static void tc_sweep(const struct media_filter *f) {
 	for (uint32_t i = 0; i < TC_PRIORITIES; i++) {
-		uint32_t id = tc_program(f, i);
-
-		if (id == 0 || owner_of(f, id, MEDIA_TC_NAME) != OWNER_GONE)
+		if (!tc_is_stale(f, i))
 			continue;
 		rr_info("shared", "%s: taking off the tc program of a dataplane that is gone",
 			f->port_name);
@@ -247,8 +303,10 @@ static void tc_sweep(const struct media_filter *f) {
 
 static int tc_load(struct media_filter *f) {
 	size_t len = (size_t)(_binary_media_tc_o_end - _binary_media_tc_o_start);
-	int ret;
+	int ret = life_begin(f);
 
+	if (ret < 0)
+		return ret;
 	f->tc = bpf_object__open_mem(_binary_media_tc_o_start, len, NULL);
 	if (!f->tc)
 		return -errno;
@@ -294,7 +352,11 @@ int media_filter_attach_tc(struct media_filter *f) {
 // ---- what is taken
 
 int media_filter_set_ports(const struct media_filter *f, uint16_t port_min, uint16_t port_max) {
-	struct media_settings s = {.port_min = port_min, .port_max = port_max};
+	struct media_settings s = {
+		.port_min = port_min,
+		.port_max = port_max,
+		.owner_id = f->owner_id,
+	};
 	const uint32_t zero = 0;
 
 	RR_STATIC_ASSERT(sizeof(s.owner) >= RR_PATH_LEN, "any run_dir");
@@ -322,6 +384,33 @@ int media_filter_sweep(const struct media_filter *f, const char **whose) {
 	return xdp_sweep(f, whose);
 }
 
+// ---- one at a time
+
+// An address of the interface's network namespace, which is everybody's who could come between.
+static int reserve(int fd, int ifindex) {
+	struct sockaddr_un name = {.sun_family = AF_UNIX};
+	int len = snprintf(
+		name.sun_path + 1, sizeof(name.sun_path) - 1, "rtprelay-shared-%d", ifindex);
+	size_t size = offsetof(struct sockaddr_un, sun_path) + 1 + (size_t)len;
+
+	return bind(fd, (const void *)&name, (socklen_t)size) < 0 ? -errno : 0;
+}
+
+int media_filter_reserve(const struct media_filter *f) {
+	const struct timespec pause = {.tv_nsec = RESERVE_PAUSE_NS};
+	int fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+	int ret = reserve(fd, f->ifindex);
+
+	for (uint32_t i = 0; ret == -EADDRINUSE && i < RESERVE_TRIES; i++) {
+		nanosleep(&pause, NULL);
+		ret = reserve(fd, f->ifindex);
+	}
+	if (ret < 0)
+		rr_warn("shared", "%s: going on beside others who open the interface: %s",
+			f->port_name, strerror(-ret));
+	return fd;
+}
+
 void media_filter_close(struct media_filter *f) {
 	if (f->tc_priority != 0)
 		tc_detach(f, f->tc_priority - TC_PRIORITY_FIRST);
@@ -330,5 +419,7 @@ void media_filter_close(struct media_filter *f) {
 		close(f->addrs_fd);
 	if (f->settings_fd >= 0)
 		close(f->settings_fd);
+	if (f->life_fd >= 0)
+		close(f->life_fd);
 	media_filter_init(f, f->ifindex, f->port_name, f->run_dir);
 }

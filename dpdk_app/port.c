@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include <rte_ethdev.h>
 #include <rte_mbuf.h>
@@ -338,6 +339,8 @@ static int shared_open_by(struct opening *o, enum rr_port_io io) {
 	if (ret < 0)
 		return ret;
 	ret = device_open(o);
+	if (ret == 0)
+		ret = shared_port_sign(&port->shared);
 	if (ret < 0) {
 		device_close(port);
 		shared_port_detach(&port->shared);
@@ -345,12 +348,9 @@ static int shared_open_by(struct opening *o, enum rr_port_io io) {
 	return ret;
 }
 
-static int shared_open(struct opening *o) {
+static int shared_open_any(struct opening *o) {
 	const struct rr_port_config *cfg = o->port->cfg;
-	int ret = shared_port_open(&o->port->shared, o->cfg, o->index);
 
-	if (ret < 0)
-		return ret;
 	if (cfg->io != RR_IO_AUTO)
 		return shared_open_by(o, cfg->io);
 	if (shared_open_by(o, RR_IO_AF_XDP) == 0)
@@ -358,6 +358,21 @@ static int shared_open(struct opening *o) {
 	rr_warn("port", "%s: af_xdp failed, see above; taking io=af_packet, which copies more",
 		cfg->name);
 	return shared_open_by(o, RR_IO_AF_PACKET);
+}
+
+// Whoever else opens the interface waits until our program on it is known as ours.
+static int shared_open(struct opening *o) {
+	struct shared_port *s = &o->port->shared;
+	int ret = shared_port_open(s, o->cfg, o->index);
+	int reserved;
+
+	if (ret < 0)
+		return ret;
+	reserved = media_filter_reserve(&s->filter);
+	ret = shared_open_any(o);
+	if (reserved >= 0)
+		close(reserved);
+	return ret;
 }
 
 static int port_open(struct opening *o) {

@@ -189,9 +189,19 @@ int shared_port_attach(struct shared_port *s, enum rr_port_io io) {
 	return 0;
 }
 
+int shared_port_sign(struct shared_port *s) {
+	int ret = s->io == RR_IO_AF_XDP ? media_filter_adopt_xdp(&s->filter) : 0;
+
+	if (ret < 0)
+		rr_err("shared", "%s: the XDP program is not on %s: %s", config_of(s)->name,
+			config_of(s)->device, strerror(-ret));
+	return ret;
+}
+
 void shared_port_detach(struct shared_port *s) {
 	if (s->io == RR_IO_AUTO)
 		return;
+	media_filter_close(&s->filter);
 	rte_eal_hotplug_remove("vdev", s->device);
 	s->io = RR_IO_AUTO;
 }
@@ -232,8 +242,7 @@ int shared_port_set_addr(const struct shared_port *s, const struct rr_endpoint *
 }
 
 int shared_port_take(struct shared_port *s, const struct addr_table *addrs) {
-	int ret = s->io == RR_IO_AF_XDP ? media_filter_adopt_xdp(&s->filter)
-					: media_filter_attach_tc(&s->filter);
+	int ret = s->io == RR_IO_AF_XDP ? 0 : media_filter_attach_tc(&s->filter);
 
 	if (ret == 0)
 		ret = addrs_take(s, addrs);
@@ -248,6 +257,10 @@ int shared_port_take(struct shared_port *s, const struct addr_table *addrs) {
 	return ret;
 }
 
+// The XDP program stays ours until the driver takes it off.
 void shared_port_leave(struct shared_port *s) {
-	media_filter_close(&s->filter);
+	if (s->io == RR_IO_AF_XDP)
+		media_filter_set_ports(&s->filter, 0, 0);
+	else
+		media_filter_close(&s->filter);
 }

@@ -29,7 +29,11 @@ int shared_port_open(struct shared_port *s, const struct rr_config *cfg, uint32_
 // Make the virtual device. Returns 0, or a negative errno having said why.
 int shared_port_attach(struct shared_port *s, enum rr_port_io io);
 
-// Undo that, once the device is closed.
+// The device has its queues, and with them AF_XDP its program: it is ours from now on. Returns 0,
+// or a negative errno having said why.
+int shared_port_sign(struct shared_port *s);
+
+// Undo both, once the device is closed.
 void shared_port_detach(struct shared_port *s);
 
 // From now on media to the port's addresses is ours. The device is started. One that is not the

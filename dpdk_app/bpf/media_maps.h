@@ -23,7 +23,8 @@ struct media_addr {
 struct media_settings {
 	__u16 port_min; // host order; both zero: nothing is media
 	__u16 port_max;
-	char owner[MEDIA_OWNER_LEN]; // run_dir of the dataplane that the program belongs to
+	__u32 owner_id; // of a map that is there while the owner lives; 0: it has not signed yet
+	char owner[MEDIA_OWNER_LEN]; // its run_dir, for who looks
 };
 
 // A datagram of media whose first fragment was seen. Writer: the program.

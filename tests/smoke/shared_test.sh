@@ -47,6 +47,11 @@ two_dataplanes_share() {
 	second_start
 	wait_until 30 second_runs
 	[ "$(programs ext | wc -l)" = 2 ] || fail "on ext: $(programs ext)"
+	mv "$LAB_DIR/second" "$LAB_DIR/hidden"
+	lab stop dataplane
+	lab start dataplane
+	[ "$(programs ext | wc -l)" = 2 ] || fail "taken from one that lives: $(programs ext)"
+	mv "$LAB_DIR/hidden" "$LAB_DIR/second"
 	kill -KILL "$second"
 	if wait "$second"; then fail "the second dataplane ended by itself"; fi
 	lab stop dataplane
@@ -55,11 +60,17 @@ two_dataplanes_share() {
 	[ "$(programs ext | wc -l)" = 1 ] || fail "on ext: $(programs ext)"
 }
 
+# Also where the first one holds its ports, and takes nothing yet.
 second_is_refused() {
+	sed -i.free 's/mode = "shared";/& start = "held";/' "$LAB_CONF"
+	lab stop dataplane
+	lab start dataplane
 	second_start
 	if wait "$second"; then fail "two dataplanes by AF_XDP on one interface"; fi
 	grep -q "no af_xdp on ext: another rtprelay-dp has its XDP program" "$SCRATCH/second.log"
 	[ "$(programs ext)" = "name rtprelay_xdp" ] || fail "on ext: $(programs ext)"
+	rrctl port start ext
+	mv "$LAB_CONF.free" "$LAB_CONF"
 }
 
 for io in af_packet af_xdp; do
