@@ -56,21 +56,68 @@ static const struct nlmsghdr *ask(struct kernel_hops *k, struct nlmsghdr *questi
 
 static uint64_t question_buffer[NETLINK_REQUEST_MAX / sizeof(uint64_t)];
 
-// Who the kernel sends to for a destination, from the realm's first address. False when that is
-// nobody on this port.
+// ---- from which address
+
+static bool is_of(const struct addr_table *t, uint32_t index, const struct neighbour_key *key) {
+	return addr_table_has(t, index) && t->local[index].realm == key->realm &&
+	       t->local[index].family == key->family;
+}
+
+static bool kernel_has(struct kernel_hops *k, const struct local_addr *local) {
+	const struct nlmsghdr *h =
+		ask(k, netlink_ask_route(question_buffer, (enum rr_family)local->family,
+			       local->addr, local->addr));
+	struct netlink_route route;
+
+	return h && netlink_read_route(h, &route) == 0 && route.is_local;
+}
+
+static uint32_t source_look(struct kernel_hops *k, const struct neighbour_key *key) {
+	const struct addr_table *t = k->neighbours->addrs;
+
+	for (uint32_t i = 0; i < t->n_addrs; i++)
+		if (is_of(t, i, key) && kernel_has(k, &t->local[i]))
+			return i;
+	return ADDR_NONE;
+}
+
+// The kernel answers only for an address of its own, and the pool may be ahead of it. Where it has
+// none it says so itself. NULL: the realm has none of the family either.
+static const struct local_addr *source_find(
+	struct kernel_hops *k, const struct neighbour_key *key, uint64_t now_ns) {
+	const struct addr_table *t = k->neighbours->addrs;
+	struct kernel_source *s = &k->source[key->realm][key->family == RR_FAMILY_IPV6];
+
+	if (!is_of(t, s->index, key) && now_ns >= s->look_ns) {
+		s->index = source_look(k, key);
+		s->look_ns = now_ns + AGAIN_PAUSE_NS;
+	}
+	if (is_of(t, s->index, key))
+		return &t->local[s->index];
+	return addr_table_of_realm(t, key->realm, (enum rr_family)key->family);
+}
+
+static void sources_forget(struct kernel_hops *k) {
+	for (uint32_t r = 0; r < RR_MAX_REALMS; r++)
+		for (uint32_t i = 0; i < RR_ARRAY_LEN(k->source[r]); i++)
+			k->source[r][i] = (struct kernel_source){.index = ADDR_NONE};
+}
+
+// ---- to whom
+
+// Who the kernel sends to for a destination. False when that is nobody on this port.
 static bool route_ask(struct kernel_hops *k, const struct neighbour_key *key, uint8_t hop[16]) {
-	const struct rr_realm_config *realm = &k->cfg->realm[key->realm];
-	enum rr_family family = (enum rr_family)key->family;
-	const struct rr_net_config *net = rr_realm_net(realm, family);
+	const struct local_addr *from = source_find(k, key, rr_now_ns());
+	const uint32_t port = k->cfg->realm[key->realm].port;
 	const struct nlmsghdr *h;
 	struct netlink_route route;
 
-	if (net->n_pool == 0)
+	if (!from)
 		return false;
 	h = ask(k, netlink_ask_route(
-			   question_buffer, family, key->addr, k->cfg->addr[net->first_addr].addr));
+			   question_buffer, (enum rr_family)key->family, key->addr, from->addr));
 	if (!h || netlink_read_route(h, &route) < 0 || !route.is_unicast ||
-		route.ifindex != k->ports->port[realm->port].shared.ifindex)
+		route.ifindex != k->ports->port[port].shared.ifindex)
 		return false;
 	memcpy(hop, route.has_gateway ? route.gateway : key->addr, 16);
 	return true;
@@ -160,6 +207,7 @@ void kernel_hops_poll(struct kernel_hops *k, uint64_t now_ns) {
 	if (!k->ask_again || now_ns < k->ask_again_ns)
 		return;
 	k->ask_again = false;
+	sources_forget(k);
 	k->ask_again_ns = now_ns + AGAIN_PAUSE_NS;
 	neighbour_ask_again(k->neighbours, now_ns);
 }
@@ -189,6 +237,7 @@ int kernel_hops_open(struct kernel_hops *k, const struct rr_config *cfg,
 	int ret;
 
 	*k = (struct kernel_hops){.cfg = cfg, .ports = ports, .neighbours = neighbours};
+	sources_forget(k);
 	for (uint32_t p = 0; p < cfg->n_ports; p++)
 		any |= port_is_shared(&cfg->port[p]);
 	if (!any)

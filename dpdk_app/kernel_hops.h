@@ -12,12 +12,19 @@
 
 struct mnl_socket;
 
+// An address of a realm and family that the kernel has.
+struct kernel_source {
+	uint32_t index; // ADDR_NONE: not known
+	uint64_t look_ns; // then it is looked for, not before
+};
+
 struct kernel_hops {
 	const struct rr_config *cfg;
 	const struct port_set *ports;
 	struct neighbour_table *neighbours;
 	struct mnl_socket *ask; // questions, each answered before the call returns
 	struct mnl_socket *news; // what changed, unasked
+	struct kernel_source source[RR_MAX_REALMS][2]; // IPv4, IPv6
 	uint32_t seq; // of the last question
 	bool ask_again; // something changed that may concern every destination
 	uint64_t ask_again_ns; // not before

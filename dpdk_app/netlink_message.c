@@ -147,6 +147,7 @@ int netlink_read_route(const struct nlmsghdr *h, struct netlink_route *r) {
 		!family_read(m->rtm_family, &family))
 		return -EINVAL;
 	r->is_unicast = m->rtm_type == RTN_UNICAST;
+	r->is_local = m->rtm_type == RTN_LOCAL;
 	mnl_attr_for_each(a, h, sizeof(*m)) {
 		if (!route_attr_read(r, a, m->rtm_family))
 			return -EINVAL;

@@ -26,6 +26,7 @@ struct netlink_neighbour {
 struct netlink_route {
 	int ifindex;
 	bool is_unicast; // to another host; neither to this one nor to many nor to nobody
+	bool is_local; // to this one
 	bool has_gateway;
 	uint8_t gateway[16];
 };

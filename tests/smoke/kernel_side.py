@@ -176,17 +176,24 @@ def fragments_are_told_apart(flows):
 
 
 def neighbours_and_routes_are_followed(behind, near):
-    """The kernel sends elsewhere, or knows no way, and then does again: so do we."""
+    """The kernel sends elsewhere, or knows no way, and then does again: so do we.
+
+    Meanwhile the first address of the pool, from which it would be asked, is not its own.
+    """
+    first = LAB["LAB_INT_POOL4"].split()[0]
     callee4, far4 = LAB["LAB_CALLEE4"].split()[0], LAB["LAB_CALLER_FAR4"]
     via = LAB["LAB_CALLER4"].split()[0]
     call, distant = near.call, behind.call
 
+    relay_sh("sysctl -qw net.ipv4.conf.int.promote_secondaries=1; "
+             f"ip addr del {first}/24 dev int")
     relay_sh(f"ip neigh replace {callee4} lladdr 02:00:00:00:00:99 dev int nud permanent")
     wait_until(lambda: not arrives(near.forth, call.caller.at_relay(), call.callee.rtp),
                "the neighbour has moved")
     relay_sh(f"ip neigh del {callee4} dev int")
     wait_until(lambda: arrives(near.forth, call.caller.at_relay(), call.callee.rtp),
                "it is found again")
+    relay_sh(f"ip addr add {first}/24 dev int")
     relay_sh(f"ip route del {far4}")
     wait_until(lambda: not arrives(behind.back, distant.callee.at_relay(), distant.caller.rtp),
                "there is no way")

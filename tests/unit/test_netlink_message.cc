@@ -108,6 +108,7 @@ TEST(NetlinkRoute, OnTheLink) {
 
 	ASSERT_EQ(netlink_read_route(*m, &r), 0);
 	EXPECT_TRUE(r.is_unicast);
+	EXPECT_FALSE(r.is_local);
 	EXPECT_FALSE(r.has_gateway);
 }
 
@@ -117,6 +118,7 @@ TEST(NetlinkRoute, ToThisHostIsNoUnicast) {
 
 	ASSERT_EQ(netlink_read_route(*m, &r), 0);
 	EXPECT_FALSE(r.is_unicast);
+	EXPECT_TRUE(r.is_local);
 	EXPECT_EQ(r.ifindex, 1);
 }
 
