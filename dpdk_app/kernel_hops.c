@@ -178,8 +178,8 @@ static void message_take(struct kernel_hops *k, const struct nlmsghdr *h, uint64
 
 	if (netlink_read_neighbour(h, &n) == 0)
 		neighbour_news(k, &n, now_ns);
-	else if (h->nlmsg_type >= RTM_BASE)
-		k->ask_again = true; // a link, an address or a route
+	else if (netlink_is_of_ways(h))
+		k->ask_again = true;
 }
 
 // What was lost for want of room, too, is found by asking again.
@@ -217,7 +217,8 @@ void kernel_hops_poll(struct kernel_hops *k, uint64_t now_ns) {
 static int sockets_open(struct kernel_hops *k) {
 	const struct timeval patience = {.tv_usec = 200000};
 	const unsigned int groups = RTMGRP_NEIGH | RTMGRP_LINK | RTMGRP_IPV4_ROUTE |
-				    RTMGRP_IPV6_ROUTE | RTMGRP_IPV4_RULE;
+				    RTMGRP_IPV6_ROUTE | RTMGRP_IPV4_RULE |
+				    1U << (RTNLGRP_IPV6_RULE - 1); // which has no RTMGRP_
 	const int size = NEWS_BUFFER;
 
 	k->ask = mnl_socket_open2(NETLINK_ROUTE, SOCK_CLOEXEC);

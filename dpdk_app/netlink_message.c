@@ -73,6 +73,20 @@ struct nlmsghdr *netlink_use_neighbour(
 
 // ---- answers and news
 
+bool netlink_is_of_ways(const struct nlmsghdr *h) {
+	switch (h->nlmsg_type) {
+	case RTM_NEWLINK:
+	case RTM_DELLINK:
+	case RTM_NEWROUTE:
+	case RTM_DELROUTE:
+	case RTM_NEWRULE:
+	case RTM_DELRULE:
+		return true;
+	default:
+		return false;
+	}
+}
+
 static bool family_read(unsigned char af, uint8_t *family) {
 	*family = af == AF_INET6 ? RR_FAMILY_IPV6 : RR_FAMILY_IPV4;
 	return af == AF_INET || af == AF_INET6;

@@ -40,6 +40,9 @@ struct nlmsghdr *netlink_ask_neighbour(
 struct nlmsghdr *netlink_use_neighbour(
 	void *buf, enum rr_family family, int ifindex, const uint8_t *addr);
 
+// Whether a message is of links, routes or rules: another way may lead to any destination then.
+bool netlink_is_of_ways(const struct nlmsghdr *h);
+
 // What a message says. Return 0, or -EINVAL for one that is malformed or of another kind.
 int netlink_read_neighbour(const struct nlmsghdr *h, struct netlink_neighbour *n);
 int netlink_read_route(const struct nlmsghdr *h, struct netlink_route *r);

@@ -204,6 +204,16 @@ def neighbours_and_routes_are_followed(behind, near):
     behind.back.reach(distant.callee.at_relay(), distant.caller.rtp)
 
 
+def rules_are_followed(near):
+    call, callee6 = near.call, LAB["LAB_CALLEE6"].split()[0]
+
+    relay_sh(f"ip -6 rule add to {callee6} unreachable")
+    wait_until(lambda: not arrives(near.forth, call.caller.at_relay(), call.callee.rtp),
+               "a rule forbids the way")
+    relay_sh(f"ip -6 rule del to {callee6} unreachable")
+    near.forth.reach(call.caller.at_relay(), call.callee.rtp)
+
+
 def arrives(talker, dest, listener):
     while receive(listener):
         pass

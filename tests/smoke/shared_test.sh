@@ -8,13 +8,14 @@
 # fragments. Meanwhile the same addresses answer echo, TCP, and UDP on other ports, whole and in
 # fragments; other addresses of the interface keep their UDP ports in the media range; and a media
 # port without a call is silent, where the kernel's own say that nobody listens. What the kernel
-# says of routes and neighbours is followed. An address of the kernel's joins a pool, outlives the
-# dataplane's death with its call, and is the kernel's again when it has drained. The dataplane is
-# killed: echo and a TCP connection go on, media ends quietly. It starts again: what the dead one
-# left is taken off, the call goes on. It stops: nothing of ours is left. A second dataplane shares
-# by AF_PACKET, is refused by AF_XDP, and is swept away by the next start of the first one once it
-# was killed. Then io = "auto": an XDP program of another's makes one port use AF_PACKET, and stays;
-# where AF_XDP alone is permitted, the dataplane says why it cannot start.
+# says of routes, rules and neighbours is followed, and it need not have a pool's first address.
+# An address of the kernel's joins a pool, outlives the dataplane's death with its call, and is
+# the kernel's again when it has drained. The dataplane is killed: echo and a TCP connection go
+# on, media ends quietly. It starts again: what the dead one left is taken off, the call goes on.
+# It stops: nothing of ours is left. A second dataplane shares by AF_PACKET, is refused by AF_XDP,
+# and is swept away by the next start of the first one once it was killed. Then io = "auto": an
+# XDP program of another's makes one port use AF_PACKET, and stays; where AF_XDP alone is
+# permitted, the dataplane says why it cannot start.
 # Not covered: interfaces with several queues under AF_XDP, which a veth has not.
 . "$(dirname "$0")/_init.sh"
 
@@ -108,6 +109,7 @@ everything_else_works(everybody_talks)
 media_port_without_a_call_is_silent(ctl)
 fragments_are_told_apart(flows)
 neighbours_and_routes_are_followed(behind, flows["4"])
+rules_are_followed(flows["6"])
 flows["added"] = address_comes(ctl)
 everybody_talks()
 

@@ -218,6 +218,21 @@ TEST(NetlinkNeighbour, AttributesOfAnotherLengthDoNotCount) {
 	EXPECT_EQ(netlink_read_neighbour(*bridge, &n), -EINVAL);
 }
 
+// A bridge tells of every MAC address that it learns.
+TEST(Netlink, NoNeighbourChangesTheWay) {
+	Message route(far4), neighbour(known4), bridge(known4), error(nowhere4);
+
+	bridge.bytes()[16] = 7; // AF_BRIDGE
+	EXPECT_TRUE(netlink_is_of_ways(*route));
+	EXPECT_FALSE(netlink_is_of_ways(*neighbour));
+	EXPECT_FALSE(netlink_is_of_ways(*bridge));
+	EXPECT_FALSE(netlink_is_of_ways(*error));
+	for (uint16_t type : {RTM_NEWLINK, RTM_DELLINK, RTM_DELROUTE, RTM_NEWRULE, RTM_DELRULE}) {
+		(*route)->nlmsg_type = type;
+		EXPECT_TRUE(netlink_is_of_ways(*route));
+	}
+}
+
 TEST(Netlink, CutMessagesAreReadWithinTheirEnd) {
 	for (const char *hex : {far4, far6, known4, known6, failed4}) {
 		size_t whole = strlen(hex) / 2;
