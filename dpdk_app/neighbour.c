@@ -31,6 +31,8 @@
 #define VERIFY_PROBES 6 // then the MAC is no longer used
 #define REFRESH_NS (20 * RR_NS_PER_S) // a used entry is asked for again
 #define IDLE_NS (60 * RR_NS_PER_S) // an unused entry is given up
+#define ASKS_AT_ONCE 256U // of those that the kernel is asked for anew
+#define ASKS_PAUSE_NS (20 * RR_NS_PER_MS) // before the next; all of them take less than a second
 #define ANSWER_WINDOW_NS (3 * RR_NS_PER_S) // an answer later than that was not asked for
 
 RR_STATIC_ASSERT(sizeof(struct neighbour_key) == 20, "a key is its bytes, a multiple of four");
@@ -303,6 +305,8 @@ void neighbour_hop_told(struct neighbour_table *t, const struct neighbour_key *h
 }
 
 void neighbour_ask_again(struct neighbour_table *t, uint64_t now_ns) {
+	uint32_t n_asked = 0;
+
 	for (uint32_t pos = 0; pos < t->n_positions; pos++) {
 		struct neighbour_entry *e = &t->entries[pos];
 
@@ -311,7 +315,7 @@ void neighbour_ask_again(struct neighbour_table *t, uint64_t now_ns) {
 		if (e->state == NEIGHBOUR_REACHABLE)
 			state_set(t, e, NEIGHBOUR_VERIFYING);
 		e->n_probes = 0;
-		e->next_ns = now_ns;
+		e->next_ns = now_ns + n_asked++ / ASKS_AT_ONCE * ASKS_PAUSE_NS;
 	}
 }
 

@@ -142,7 +142,8 @@ void neighbour_told(struct neighbour_table *t, const struct neighbour_key *key,
 void neighbour_hop_told(struct neighbour_table *t, const struct neighbour_key *hop,
 	const struct rte_ether_addr *mac, uint64_t now_ns);
 
-// Main: the kernel may know better by now of every destination on a shared port: ask again.
+// Main: the kernel may know better by now of every destination on a shared port: ask again, within
+// a second and not so many in one turn that the main thread is late for anything else.
 void neighbour_ask_again(struct neighbour_table *t, uint64_t now_ns);
 
 // Main: an address of that link has become ours, whoever had it until now.

@@ -761,6 +761,25 @@ TEST_F(SharedNeighbour, AllAreAskedForAgainWhenRoutesChange) {
 	EXPECT_EQ(9, mac(find(1, near))); // still the best that is known
 }
 
+TEST_F(SharedNeighbour, ManyAreAskedForAgainInSeveralTurns) {
+	const uint32_t n = 600;
+
+	for (uint32_t i = 0; i < n; i++) {
+		Addr a = v4((uint8_t)(i >> 8), (uint8_t)i);
+
+		neighbour_want(&table, 1, RR_FAMILY_IPV4, a.data(), now);
+		told(a, gateway, 5);
+	}
+	tick();
+	neighbour_ask_again(&table, now);
+	EXPECT_EQ(256u, tick().size());
+	EXPECT_EQ(0u, tick().size());
+	now += 20 * MS;
+	EXPECT_EQ(256u, tick().size());
+	now += 20 * MS;
+	EXPECT_EQ(n - 512, tick().size());
+}
+
 TEST_F(Neighbour, NonsenseHandleIsStale) {
 	EXPECT_EQ(-ESTALE, mac(RR_NEXTHOP_NONE));
 	EXPECT_EQ(-ESTALE, mac(NEIGHBOUR_MAX + 1));
