@@ -488,8 +488,10 @@ int port_start(struct port *port, const struct addr_table *addrs) {
 	}
 	if (port_is_shared(port->cfg)) {
 		ret = shared_port_take(&port->shared, addrs);
-		if (ret < 0)
+		if (ret < 0) {
+			rte_eth_dev_stop(port->id);
 			return ret;
+		}
 	}
 	taken = steering_apply(port->id, port->plan);
 	if (taken < wanted)
