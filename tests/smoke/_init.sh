@@ -48,6 +48,12 @@ remove_dead_labs() {
 			"$TOP/tools/lab" down --name "$name" || true
 		fi
 	done
+	# Fronts are named after the lab: LAB-NUMBER.
+	for dir in /run/rtprelay/smoke-*-*; do
+		if [[ $dir =~ -([0-9]+)-[0-9]+$ ]] && ! [ -e "/proc/${BASH_REMATCH[1]}" ]; then
+			rm -rf "$dir"
+		fi
+	done
 }
 
 keep_logs() {
@@ -66,7 +72,7 @@ at_exit() {
 		[ "$status" -eq 0 ] || keep_logs
 		lab down || status=1
 	fi
-	rm -rf "$SCRATCH"
+	rm -rf "$SCRATCH" "/run/rtprelay/$LAB"-*
 	[ "$status" -eq 0 ] && echo "$TEST passed"
 	exit "$status"
 }
