@@ -25,6 +25,9 @@ In all columns but the first:
   {rN} {rN+K}       reply to command N, plus K         {tmp}  a folder
   {pN} {pN+K}       first port of reply N, plus K      {pNb}  that of what stands behind its &&
   {aN}              address in reply N                 {X*N}  N times X
+  {S-tN}            in a regex: what is left of S seconds that began with command N, or with a step
+                    after it, counted in ticks as control does: full seconds of the monotonic
+                    clock. When the time may be over, the reply may be E50 as well
 Commands may hold the escapes of @raw. The braces of {{ and }} stay.
 """
 import os
@@ -34,6 +37,8 @@ import time
 from daemon import Failure, wait_for
 from party import rtp_packet
 
+NS_PER_S = 1000000000
+TTL = re.compile(r'\{(\d+)-t(\d+)\}')
 FRAME_BYTES_PER_MS = {'0': 8, '8': 8, '9': 8, '18': 1}
 
 
@@ -45,6 +50,10 @@ def shown(reply):
     return repr(reply if len(reply) < 200 else reply[:200] + '...')
 
 
+def tick():
+    return time.monotonic_ns() // NS_PER_S
+
+
 class Row:
     """One playing of a row. client says and hears; parties may be None for rows without media."""
 
@@ -54,6 +63,9 @@ class Row:
         self.values = values
         self.parties = parties
         self.replies = []
+        self.begun = []  # tick at which each of these was asked for
+        self.ended = 0  # tick at which the last step was over
+        self.asked = self.answered = 0  # ticks of the last command
         self.ports = {}
         self.cookie = None
 
@@ -87,19 +99,40 @@ class Row:
     def filled_command(self, text):
         return undo_escapes(self.filled(text)).decode('latin-1')
 
+    def left(self, seconds, number):
+        """Least and most that the last command may have found left of a TTL."""
+        return (seconds - (self.answered - self.begun[number - 1]),
+                seconds - (self.asked - self.ended))
+
+    def with_ttls(self, regex):
+        over = False
+
+        def shown_ttl(match):
+            nonlocal over
+            least, most = self.left(int(match.group(1)), int(match.group(2)))
+            over = over or least < 0
+            return '(?:%s)' % '|'.join(str(n) for n in range(max(least, 0), max(most, 0) + 1))
+
+        regex = TTL.sub(shown_ttl, regex)
+        return '(?:%s)|E50' % regex if over else regex
+
     def matches(self, regex, reply):
-        return reply.endswith('\n') and \
-            re.fullmatch(self.filled(regex, re.escape), reply[:-1]) is not None
+        regex = self.filled(self.with_ttls(regex), re.escape)
+        return reply.endswith('\n') and re.fullmatch(regex, reply[:-1]) is not None
 
     def check(self, regex, reply):
         if not self.matches(regex, reply):
-            raise Failure('got %s, expected /%s/' % (shown(reply), self.filled(regex, re.escape)))
+            raise Failure('got %s, expected /%s/' % (
+                shown(reply), self.filled(self.with_ttls(regex), re.escape)))
 
     # ---- steps
 
     def tell(self, text):
         cookie, self.cookie = self.cookie, None
-        return self.client.command(self.filled_command(text), cookie)
+        self.asked = tick()
+        reply = self.client.command(self.filled_command(text), cookie)
+        self.answered = tick()
+        return reply
 
     def step(self, text):
         if text.startswith('@'):
@@ -108,6 +141,7 @@ class Row:
             return
         command, _, regex = text.partition(' => ')
         self.replies.append(self.tell(command))
+        self.begun.append(self.asked)
         if regex:
             self.check(regex, self.replies[-1])
 
@@ -179,6 +213,7 @@ class Row:
         for text in self.setup.split(' ;; '):
             if text:
                 self.step(text)
+                self.ended = tick()
         if self.command.startswith('@raw '):
             data = self.filled_command(self.command[5:]).encode('latin-1')
             reply = self.client.raw(data).decode('latin-1')
