@@ -54,6 +54,14 @@ def tick():
     return time.monotonic_ns() // NS_PER_S
 
 
+class Unexpected(Failure):
+    """A step was answered, and not as the row says."""
+
+    def __init__(self, got, expected):
+        super().__init__('got %s, expected %s' % (shown(got), expected))
+        self.got = got
+
+
 class Row:
     """One playing of a row. client says and hears; parties may be None for rows without media."""
 
@@ -67,6 +75,7 @@ class Row:
         self.ended = 0  # tick at which the last step was over
         self.asked = self.answered = 0  # ticks of the last command
         self.ports = {}
+        self.at = ''  # the step that is played
         self.cookie = None
 
     # ---- text
@@ -122,8 +131,7 @@ class Row:
 
     def check(self, regex, reply):
         if not self.matches(regex, reply):
-            raise Failure('got %s, expected /%s/' % (
-                shown(reply), self.filled(self.with_ttls(regex), re.escape)))
+            raise Unexpected(reply, '/%s/' % self.filled(self.with_ttls(regex), re.escape))
 
     # ---- steps
 
@@ -135,6 +143,7 @@ class Row:
         return reply
 
     def step(self, text):
+        self.at = text
         if text.startswith('@'):
             word, _, rest = text.partition(' ')
             self.STEPS[word](self, rest)
@@ -193,7 +202,7 @@ class Row:
         self.parties.settle(self.client.command)
         got = self.parties.take(self.ports[name])
         if len(got) != int(n):
-            raise Failure('%d datagrams at %s, expected %s' % (len(got), name, n))
+            raise Unexpected('%d datagrams\n' % len(got), rest)
         for source, payload in got:
             if o.get('from', source) != source or o.get('len', len(payload)) != len(payload):
                 raise Failure('%d bytes from %d at %s, expected %s' % (
@@ -208,17 +217,29 @@ class Row:
     STEPS = {'@until': until, '@cookie': set_cookie, '@sock': sock, '@pair': pair, '@rtp': rtp,
              '@send': send, '@recv': recv, '@prompt': prompt}
 
+    def waits(self, at, regex):
+        """Does it end at that step, answered so? Else raises Failure."""
+        try:
+            self.play()
+        except Unexpected as e:
+            if self.at != at:
+                raise
+            self.check(regex, e.got)
+            return
+        raise Failure('it passes')
+
     def play(self):
         """Raises Failure when the relay is not as the row says."""
         for text in self.setup.split(' ;; '):
             if text:
                 self.step(text)
                 self.ended = tick()
+        self.at = self.command
         if self.command.startswith('@raw '):
             data = self.filled_command(self.command[5:]).encode('latin-1')
             reply = self.client.raw(data).decode('latin-1')
             if not re.fullmatch(self.filled(self.expect, re.escape), reply):
-                raise Failure('got %s, expected /%s/' % (shown(reply), self.expect))
+                raise Unexpected(reply, '/%s/' % self.expect)
             return
         self.check(self.expect, self.tell(self.command))
 
