@@ -356,6 +356,8 @@ $(foreach t,$(STRESS_TESTS),$(eval $(call stress_rule,$(t))))
 # Fuzz targets: tests/fuzz/fuzz_NAME.c with fuzz_NAME_SRC, built with clang's libFuzzer; the corpus in
 # tests/fuzz/corpus/NAME is replayed by `make check`.
 FUZZ_BIN := $(FUZZ_TARGETS:%=$(BUILD)/tests/fuzz_%)
+# The same programs whatever CC and SANITIZE are, so that one build has them.
+HAS_CORPUS := $(if $(SANITIZE)$(findstring clang,$(CC)),,yes)
 
 define fuzz_rule
 $(BUILD)/tests/fuzz_$(1): tests/fuzz/fuzz_$(1).c $(fuzz_$(1)_SRC) $(HEADERS)
@@ -375,7 +377,7 @@ run_each = @bad=0; for t in $(2); do BUILD=$(BUILD) tests/run $(1)/$$t $(3) || b
 run_at_once = @for t in $(2); do BUILD=$(BUILD) tests/run $(1)/$$t $(3) & pids+=" $$!"; done; \
 	for pid in $$pids; do wait $$pid || bad=1; done; exit $${bad:-0}
 
-# The same, one on each core: for programs that work all the time.
+# The same, as many as there are cores: for programs that work, or whose calls are counted.
 run_on_cores = @printf '%s\n' $(2) | xargs -P $$(nproc) -I NAME bash -c \
 	't=NAME; BUILD=$(BUILD) tests/run $(1)/$$t $(3)'
 
@@ -406,10 +408,10 @@ $(BUILD)/tests/layout_dump: $(BUILD)/obj/tests/packets/layout_dump.o $(BUILD)/ob
 	$(call say,LINK)$(CC) $(SAN) -o $@ $^
 
 packets: $(PROGRAMS) $(BUILD)/tests/layout_dump
-	$(call run_each,packets,$(PACKET_TESTS),$(PYTHON) tests/packets/$$t.py)
+	$(call run_on_cores,packets,$(PACKET_TESTS),$(PYTHON) tests/packets/$$t.py)
 
 # What the tests of a variant need, to be built with -j before they run.
-check-build: $(PROGRAMS) $(UNIT_BIN) $(if $(SANITIZE),,$(FUZZ_BIN))
+check-build: $(PROGRAMS) $(UNIT_BIN) $(BUILD)/tests/layout_dump $(if $(HAS_CORPUS),$(FUZZ_BIN))
 stress-build: $(STRESS_BIN)
 smoke-build: $(PROGRAMS)
 sip-build: $(PROGRAMS)
@@ -417,7 +419,7 @@ crash-build: $(PROGRAMS) $(CRASH_PROGRAMS)
 fuzz-build: $(FUZZ_BIN)
 lint-build:
 
-check: unit golden packets $(if $(SANITIZE),,corpus)
+check: unit golden packets $(if $(HAS_CORPUS),corpus)
 
 #: make stress     concurrent parts under load; SANITIZE=thread is what it is for
 stress: export TSAN_OPTIONS = halt_on_error=1
@@ -437,7 +439,7 @@ smoke: $(PROGRAMS)
 
 #: make sip        calls of a Kamailio and SIPp through both programs (root)
 sip: $(PROGRAMS)
-	$(call run_each,sip,$(SIP_TESTS),tests/sip/$$t.sh)
+	$(call run_on_cores,sip,$(SIP_TESTS),tests/sip/$$t.sh)
 
 #: make crash      kill either program at named points and at random (root)
 crash: $(PROGRAMS) $(CRASH_PROGRAMS)
