@@ -13,32 +13,13 @@
 
 lab_up
 story <<'PYTHON'
-import itertools
-
 from story import *
 
 NEW = "198.18.0.77"
 UNTIL_TOLD = ("drop_neighbour", "drop_flow_none", "drop_flow_incomplete", "drop_flow_torn",
               "drop_flow_no_remote")
 ctl = controller()
-calls = {}
-numbers = itertools.count()
-
-
-def new_call():
-    call = call_up(ctl, next(numbers))
-    calls[call] = Talk(call)
-    return call
-
-
-def at(call):
-    return call.caller.at_relay()[0]
-
-
-def everybody_talks(n_packets=10):
-    for talk in calls.values():
-        talk.caller_to_callee(n_packets)
-        talk.callee_to_caller(n_packets)
+calls = Calls(ctl)
 
 
 def row(address):
@@ -57,7 +38,7 @@ def in_region():
 def control_dies():
     tool("kill", "control")
     tool("start", "control")
-    everybody_talks()
+    calls.all_talk()
 
 
 def dataplane_dies():
@@ -66,18 +47,18 @@ def dataplane_dies():
     for call, talk in calls.items():
         talk.forth.reach(call.caller.at_relay(), call.callee.rtp, UNTIL_TOLD)
         talk.back.reach(call.callee.at_relay(), call.caller.rtp, UNTIL_TOLD)
-    everybody_talks()
+    calls.all_talk()
 
 
-old = [new_call() for _ in range(3)]
-everybody_talks()
+old = [calls.new() for _ in range(3)]
+calls.all_talk()
 n_addresses = in_region()
 check(rrctl("address", "add", "external", NEW) == {"addresses": 1}, "added")
 check(in_region() == n_addresses + 1, "the region has it")
-everybody_talks()
-while at(new_call()) != NEW:
+calls.all_talk()
+while at(calls.new()) != NEW:
     check(len(calls) < 30, f"no call of {len(calls)} is on {NEW}")
-everybody_talks()
+calls.all_talk()
 check(row(NEW)["calls"] == 1 and row(NEW)["ports"] == 2, f"in use: {row(NEW)}")
 control_dies()
 check(state(NEW) == "active", f"after the death of control: {row(NEW)}")
@@ -88,8 +69,8 @@ drained = at(old[0])
 rrctl("address", "drain", drained)
 check(state(drained) == "draining", f"drained: {row(drained)}")
 for _ in range(8):
-    check(at(new_call()) != drained, "a new call is on the address that drains")
-everybody_talks()
+    check(at(calls.new()) != drained, "a new call is on the address that drains")
+calls.all_talk()
 control_dies()
 dataplane_dies()
 check(state(drained) == "draining", f"still draining: {row(drained)}")
@@ -98,14 +79,14 @@ for call in [call for call in calls if at(call) == drained]:
     calls.pop(call)
     call.tear_down()
 wait_until(lambda: state(drained) == "gone" and in_region() == n_addresses, "it is gone")
-everybody_talks()
+calls.all_talk()
 control_dies()
 check(state(drained) == "gone", f"it came back: {row(drained)}")
 rrctl("address", "add", "external", drained)
 check(state(drained) == "active" and in_region() == n_addresses + 1, "it is back")
-while at(new_call()) != drained:
+while at(calls.new()) != drained:
     check(len(calls) < 60, f"no call of {len(calls)} is on {drained}")
-everybody_talks()
+calls.all_talk()
 for call in calls:
     call.tear_down()
 check(ctl.command("I").splitlines()[1] == "active sessions: 0", "no session is left")

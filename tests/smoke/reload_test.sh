@@ -20,7 +20,6 @@ lab start dataplane
 lab start control
 lab_refresh
 story <<'PYTHON'
-import itertools
 import os
 import pwd
 import re
@@ -32,24 +31,7 @@ from story import *
 NEW = "198.18.0.77"
 NOBODY = pwd.getpwnam("nobody").pw_uid
 ctl = controller()
-calls = {}
-numbers = itertools.count()
-
-
-def new_call():
-    call = call_up(ctl, next(numbers))
-    calls[call] = Talk(call)
-    return call
-
-
-def at(call):
-    return call.caller.at_relay()[0]
-
-
-def everybody_talks(n_packets=10):
-    for talk in calls.values():
-        talk.caller_to_callee(n_packets)
-        talk.callee_to_caller(n_packets)
+calls = Calls(ctl)
 
 
 def states():
@@ -89,13 +71,13 @@ def worker_dies():
     check(is_nobodys(pid), "the worker has rights")
     os.kill(pid, signal.SIGKILL)
     wait_until(lambda: worker() != pid, "another worker")
-    everybody_talks()
+    calls.all_talk()
 
 
 with open(LAB["LAB_CONF"], encoding="ascii") as f:
     was = f.read()
-old = [new_call() for _ in range(3)]
-everybody_talks()
+old = [calls.new() for _ in range(3)]
+calls.all_talk()
 first = states()
 drained = at(old[0])
 pool = [a for a in first if a.startswith("198.18.0.") and a != drained] + [NEW]
@@ -106,7 +88,7 @@ wrong = refused(changed.replace(f'"{NEW}"', '"198.19.0.77"'))
 check(re.search(r"\.conf:\d+: realms\[0\]\.ipv4\.pool", wrong), f"place of the error: {wrong}")
 other = refused(re.sub(r"media = \{", "media = { hop_limit = 9;", changed, count=1))
 check("media.hop_limit needs a restart of rtprelayd" in other, f"name of the option: {other}")
-everybody_talks()
+calls.all_talk()
 
 write_file(changed)
 check(rrctl("config", "reload") == {"added": [NEW], "activated": [], "drained": [drained]},
@@ -114,10 +96,10 @@ check(rrctl("config", "reload") == {"added": [NEW], "activated": [], "drained": 
 worker_dies()
 check(states()[NEW] == ("active", True), f"added: {states()}")
 check(states()[drained] == ("draining", False), f"drained: {states()}")
-while at(new_call()) != NEW:
+while at(calls.new()) != NEW:
     check(len(calls) < 60, f"no call of {len(calls)} is on {NEW}")
 check(all(at(call) != drained for call in calls if call not in old), "a new call on what drains")
-everybody_talks()
+calls.all_talk()
 for call in [call for call in calls if at(call) == drained]:
     calls.pop(call)
     call.tear_down()
@@ -134,7 +116,7 @@ check(rrctl("config", "reload") == {"added": [], "activated": [NEW], "drained": 
       "and forth")
 write_file(was)
 rrctl("config", "reload")
-everybody_talks()
+calls.all_talk()
 for call in calls:
     call.tear_down()
 wait_until(lambda: states() == first, "all as at the start")

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """What the Python parts of smoke tests share: a standing lab, its calls, its packets."""
 
+import itertools
 import json
 import os
 import subprocess
@@ -108,6 +109,30 @@ class Talk:
     def callee_to_caller(self, n_packets=10):
         call = self.call
         self.back.talk(call.callee.at_relay(), call.caller.rtp, call.caller.at_relay(), n_packets)
+
+
+class Calls(dict):
+    """Standing calls, each with its Talk."""
+
+    def __init__(self, ctl):
+        super().__init__()
+        self.ctl = ctl
+        self.numbers = itertools.count()
+
+    def new(self):
+        call = call_up(self.ctl, next(self.numbers))
+        self[call] = Talk(call)
+        return call
+
+    def all_talk(self, n_packets=10):
+        for talk in self.values():
+            talk.caller_to_callee(n_packets)
+            talk.callee_to_caller(n_packets)
+
+
+def at(call):
+    """The relay's address on the caller's side."""
+    return call.caller.at_relay()[0]
 
 
 def check_silence(sock, what):
