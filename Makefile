@@ -443,7 +443,7 @@ sip: $(PROGRAMS)
 
 #: make crash      kill either program at named points and at random (root)
 crash: $(PROGRAMS) $(CRASH_PROGRAMS)
-	$(call run_each,crash,$(CRASH_TESTS),$(PYTHON) tests/crash/$$t.py)
+	$(call run_at_once,crash,$(CRASH_TESTS),$(PYTHON) tests/crash/$$t.py)
 
 #: make load       250,000 calls in one process, CPU time and memory as a table; two minutes
 load: $(PROGRAMS)
