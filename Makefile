@@ -360,7 +360,7 @@ FUZZ_BIN := $(FUZZ_TARGETS:%=$(BUILD)/tests/fuzz_%)
 HAS_CORPUS := $(if $(SANITIZE)$(findstring clang,$(CC)),,yes)
 
 define fuzz_rule
-$(BUILD)/tests/fuzz_$(1): tests/fuzz/fuzz_$(1).c $(fuzz_$(1)_SRC) $(HEADERS)
+$(BUILD)/tests/fuzz_$(1): tests/fuzz/fuzz_$(1).c $(fuzz_$(1)_SRC) $(HEADERS) tests/fuzz/input.h
 	@mkdir -p $$(@D)
 	$$(call say,FUZZ)clang -std=gnu11 -g -O1 -D_GNU_SOURCE -fsanitize=fuzzer,address,undefined \
 		-fno-sanitize-recover=all -Icommon -Idpdk_app -Icontrol $$(fuzz_$(1)_CFLAGS) -o $$@ \

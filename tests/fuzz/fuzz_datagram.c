@@ -16,6 +16,7 @@
 
 #include "clock.h"
 #include "command_socket.h"
+#include "input.h"
 #include "job.h"
 #include "listener.h"
 #include "log.h"
@@ -31,8 +32,7 @@
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 struct play {
-	const uint8_t *data; // what is left of the input
-	size_t size;
+	struct input in;
 	struct event_base *base;
 	struct retrans *retrans;
 	struct listener_set *set;
@@ -45,26 +45,6 @@ struct play {
 	uint64_t n_heard;
 	bool settled;
 };
-
-static void check(bool holds) {
-	if (!holds)
-		abort();
-}
-
-static uint8_t next_byte(struct play *p) {
-	if (p->size == 0)
-		return 0;
-	p->size--;
-	return *p->data++;
-}
-
-static struct slice next_bytes(struct play *p, size_t len) {
-	struct slice s = {(const char *)p->data, len < p->size ? len : p->size};
-
-	p->data += s.len;
-	p->size -= s.len;
-	return s;
-}
 
 // ---- the commands' side
 
@@ -174,8 +154,8 @@ static void say(struct play *p, unsigned int which, struct slice text) {
 
 // The same text again and again, at its end a number of its own where `each_new`.
 static void say_many(struct play *p, unsigned int which, bool each_new) {
-	unsigned int n_times = next_byte(p) + 1U;
-	struct slice text = next_bytes(p, next_byte(p));
+	unsigned int n_times = next_byte(&p->in) + 1U;
+	struct slice text = next_bytes(&p->in, next_byte(&p->in));
 	char bytes[300];
 
 	memcpy(bytes + 12, text.p, text.len);
@@ -191,10 +171,10 @@ static void say_many(struct play *p, unsigned int which, bool each_new) {
 // One long datagram of few bytes.
 static void say_long(struct play *p, unsigned int which) {
 	static char bytes[RTPP_MAX_COMMAND + 100];
-	size_t len = (size_t)next_byte(p) * 33;
-	size_t n_cookie = (size_t)next_byte(p) * 4;
+	size_t len = (size_t)next_byte(&p->in) * 33;
+	size_t n_cookie = (size_t)next_byte(&p->in) * 4;
 
-	memset(bytes, next_byte(p), sizeof(bytes));
+	memset(bytes, next_byte(&p->in), sizeof(bytes));
 	bytes[n_cookie] = ' ';
 	say(p, which, (struct slice){bytes, len < sizeof(bytes) ? len : sizeof(bytes)});
 }
@@ -202,7 +182,7 @@ static void say_long(struct play *p, unsigned int which) {
 // ---- the story
 
 static void restore(struct play *p) {
-	struct slice cookie = next_bytes(p, next_byte(p) % 8U + 1);
+	struct slice cookie = next_bytes(&p->in, next_byte(&p->in) % 8U + 1);
 	uint64_t now_ns = rr_now_ns();
 
 	if (cookie.len > 0)
@@ -210,13 +190,13 @@ static void restore(struct play *p) {
 }
 
 static void act(struct play *p) {
-	uint8_t choice = next_byte(p);
+	uint8_t choice = next_byte(&p->in);
 	unsigned int which = (choice >> 4) % N_CLIENTS;
 
 	switch (choice & 15) {
 	case 0:
 	case 1:
-		say(p, which, next_bytes(p, next_byte(p)));
+		say(p, which, next_bytes(&p->in, next_byte(&p->in)));
 		break;
 	case 2:
 		say_many(p, which, choice & 128);
@@ -226,7 +206,7 @@ static void act(struct play *p) {
 		break;
 	case 4:
 	case 5:
-		finish_one(p, next_byte(p));
+		finish_one(p, next_byte(&p->in));
 		break;
 	case 6:
 		restore(p);
@@ -326,10 +306,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
 		return 0;
 	memset(&p, 0, sizeof(p));
 	rr_log_init("fuzz", RR_LOG_ERROR);
-	p.data = data + 1;
-	p.size = size - 1;
+	p.in = (struct input){data + 1, size - 1};
 	open_all(&p);
-	while (p.size > 0)
+	while (p.in.size > 0)
 		act(&p);
 	// Else the relay ends with commands under way.
 	if (data[0] & 1)

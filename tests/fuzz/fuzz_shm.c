@@ -16,6 +16,7 @@
 
 #include "command_shm.h"
 #include "command_socket.h"
+#include "input.h"
 #include "job.h"
 #include "listener.h"
 #include "log.h"
@@ -44,11 +45,6 @@ static struct command_socket listening = {.kind = COMMAND_SOCKET_SHM, .fd = -1};
 static struct listener_set *set;
 static struct job *waiting[WAITING_MAX];
 static unsigned int n_waiting;
-
-static void check(bool holds) {
-	if (!holds)
-		abort();
-}
 
 // ---- the server's side
 // -------------------------------------------------------------------------------

@@ -16,6 +16,7 @@
 #include <event2/event.h>
 
 #include "command_socket.h"
+#include "input.h"
 #include "job.h"
 #include "listener.h"
 #include "log.h"
@@ -44,8 +45,7 @@ struct client {
 };
 
 struct play {
-	const uint8_t *data; // what is left of the input
-	size_t size;
+	struct input in;
 	struct event_base *base;
 	struct listener_set *set;
 	struct command_socket socket[2]; // lines, one-shot
@@ -58,18 +58,6 @@ struct play {
 };
 
 static struct client clients[N_CLIENTS];
-
-static void check(bool holds) {
-	if (!holds)
-		abort();
-}
-
-static uint8_t next_byte(struct play *p) {
-	if (p->size == 0)
-		return 0;
-	p->size--;
-	return *p->data++;
-}
 
 // ---- the commands' side
 
@@ -153,19 +141,15 @@ static void come_again(struct play *p, struct client *c) {
 }
 
 static void say(struct play *p, struct client *c) {
-	size_t n_times = (size_t)next_byte(p) + 1;
-	size_t len = next_byte(p);
-	const uint8_t *text = p->data;
+	size_t n_times = (size_t)next_byte(&p->in) + 1;
+	struct slice text = next_bytes(&p->in, next_byte(&p->in));
 
-	len = len < p->size ? len : p->size;
-	p->data += len;
-	p->size -= len;
-	while (n_times-- > 0 && len > 0 && p->n_said + len <= SAID_MAX) {
-		ssize_t n = send(c->fd, text, len, MSG_NOSIGNAL);
+	while (n_times-- > 0 && text.len > 0 && p->n_said + text.len <= SAID_MAX) {
+		ssize_t n = send(c->fd, text.p, text.len, MSG_NOSIGNAL);
 
 		if (n < 0)
 			return;
-		memcpy(c->said + c->n_said, text, (size_t)n);
+		memcpy(c->said + c->n_said, text.p, (size_t)n);
 		c->n_said += (size_t)n;
 		p->n_said += (size_t)n;
 	}
@@ -233,7 +217,7 @@ static void crowd_in(struct play *p, unsigned int n) {
 // ---- the story
 
 static void act(struct play *p) {
-	uint8_t choice = next_byte(p);
+	uint8_t choice = next_byte(&p->in);
 	struct client *c = &clients[choice >> 4 & 3];
 
 	if ((choice & 15) < 6 && c->fd < 0)
@@ -252,13 +236,13 @@ static void act(struct play *p) {
 		hang_up(c);
 		break;
 	case 5:
-		listen_to(c, (size_t)next_byte(p) * 64 + 1);
+		listen_to(c, (size_t)next_byte(&p->in) * 64 + 1);
 		break;
 	case 6:
-		finish_one(p, next_byte(p));
+		finish_one(p, next_byte(&p->in));
 		break;
 	case 7:
-		crowd_in(p, next_byte(p));
+		crowd_in(p, next_byte(&p->in));
 		break;
 	default:
 		turn(p);
@@ -355,10 +339,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
 		return 0;
 	memset(&p, 0, sizeof(p));
 	rr_log_init("fuzz", RR_LOG_ERROR);
-	p.data = data + 1;
-	p.size = size - 1;
+	p.in = (struct input){data + 1, size - 1};
 	open_all(&p);
-	while (p.size > 0)
+	while (p.in.size > 0)
 		act(&p);
 	// Else the relay ends with commands under way.
 	to_the_end = data[0] & 1;
