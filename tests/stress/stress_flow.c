@@ -210,6 +210,7 @@ static void stress_init(struct stress *s) {
 	s->region.media_port_min = 20000;
 	s->addrs.n_addrs = 2;
 	s->addrs.local[0].family = s->addrs.local[1].family = RR_FAMILY_IPV4;
+	s->addrs.local[0].mtu = s->addrs.local[1].mtu = 1500;
 	for (uint32_t i = 0; i < N_FLOWS; i++)
 		s->region.flows[i].peer = RR_SLOT_NONE;
 	flow_table_init(&s->table, &s->region, &s->addrs, 0);
