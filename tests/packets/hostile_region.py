@@ -12,7 +12,7 @@ import signal
 import unittest
 
 from calls import CORE, EXT, Calls, difference, realms_conf, rtp
-from harness import Dataplane, WirePort, main
+from harness import Dataplane, WirePort, main, nonzero
 from region import N, endpoint, endpoint_text, field_of, pack, size_of, unpack, wait_until
 
 SEED = 20240229
@@ -79,7 +79,10 @@ class Hostile(unittest.TestCase):
                 got += [f for f in self.dp.wire("inner").receive() if f.endswith(payload)]
                 return got
 
-            wait_until(arrived, "the packet of the call that must go on", self.dp.check_alive)
+            try:
+                wait_until(arrived, "the packet of the call that must go on", self.dp.check_alive)
+            except TimeoutError as e:
+                raise AssertionError(f"{e}: {nonzero(self.region.counters())}") from None
             self.assertIsNone(difference(got[0], want))
 
     def tables(self):
