@@ -41,7 +41,7 @@
 RR_BEGIN_DECLS
 
 #define RR_SHM_MAGIC UINT64_C(0x3150414c45525452) // "RTRELAP1", little endian
-#define RR_SHM_VERSION 4
+#define RR_SHM_VERSION 5
 
 #define RR_MAX_WORKERS 32
 #define RR_MAX_PORTS 8 // Ethernet ports
@@ -108,6 +108,7 @@ struct rr_shm_header {
 	uint32_t dp_state; // enum rr_dp_state
 	uint32_t port_held_mask; // bit per Ethernet port that waits for `rrctl port start`
 	uint32_t port_af_xdp_mask; // bit per port in mode shared that takes media by AF_XDP
+	uint64_t port_mac[RR_MAX_PORTS]; // MAC address, as on the wire, in the first six bytes
 
 	// written by control while it lives
 	uint64_t control_heartbeat_ns RR_CACHE_ALIGNED;

@@ -2,6 +2,8 @@
 // The main thread's timers as one table.
 #include "upkeep.h"
 
+#include <string.h>
+
 #include <rte_ethdev.h>
 
 #include "atomic.h"
@@ -98,8 +100,19 @@ static uint32_t af_xdp_mask(const struct port_set *ports) {
 	return mask;
 }
 
+// For whoever makes frames for this relay; nobody here reads it.
+static void macs_show(const struct upkeep *u) {
+	for (uint32_t p = 0; p < u->ports->n; p++) {
+		uint64_t mac = 0;
+
+		memcpy(&mac, u->ports->port[p].mac.addr_bytes, RTE_ETHER_ADDR_LEN);
+		rr_store_relaxed(&u->region->header->port_mac[p], mac);
+	}
+}
+
 int upkeep_ports_start(struct upkeep *u) {
 	rr_store_relaxed(&u->region->header->port_af_xdp_mask, af_xdp_mask(u->ports));
+	macs_show(u);
 	for (uint32_t p = 0; p < u->ports->n; p++) {
 		int ret = 0;
 

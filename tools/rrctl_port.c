@@ -30,9 +30,20 @@ static const char *port_io(
 	return (mask & (UINT32_C(1) << i)) != 0 ? "af_xdp" : "af_packet";
 }
 
+// NULL before a dataplane has written it.
+static const char *port_mac(const struct rr_region *region, uint32_t i, char text[18]) {
+	uint64_t stored = rr_load_relaxed(&region->header->port_mac[i]);
+	uint8_t mac[sizeof(stored)];
+
+	memcpy(mac, &stored, sizeof(mac));
+	snprintf(text, 18, "%02x:%02x:%02x:%02x:%02x:%02x", mac[0], mac[1], mac[2], mac[3], mac[4],
+		mac[5]);
+	return stored != 0 ? text : NULL;
+}
+
 static void draw_ports(const json_t *result) {
 	static const struct rrctl_column columns[] = {{"PORT", "index"}, {"NAME", "name"},
-		{"STATE", "state"}, {"MODE", "mode"}, {"IO", "io"}, {"MTU", "mtu"},
+		{"STATE", "state"}, {"MODE", "mode"}, {"IO", "io"}, {"MAC", "mac"}, {"MTU", "mtu"},
 		{"DEVICE", "device"}};
 
 	rrctl_table(json_object_get(result, "ports"), columns, RR_ARRAY_LEN(columns));
@@ -45,13 +56,14 @@ int rrctl_port_list(struct rrctl *ctl, RR_UNUSED int argc, RR_UNUSED char **argv
 
 	for (uint32_t i = 0; rc == RRCTL_DONE && i < ctl->cfg.n_ports; i++) {
 		const struct rr_port_config *port = &ctl->cfg.port[i];
+		char mac[18];
 
-		json_array_append_new(
-			rows, json_pack("{s:i, s:s, s:s, s:s, s:s?, s:i, s:s}", "index", i, "name",
-				      port->name, "state", port_state(ctl, &region, i), "mode",
-				      port->mode == RR_PORT_SHARED ? "shared" : "exclusive", "io",
-				      port_io(port, &region, i), "mtu", port->mtu, "device",
-				      port->device));
+		json_array_append_new(rows,
+			json_pack("{s:i, s:s, s:s, s:s, s:s?, s:s?, s:i, s:s}", "index", i, "name",
+				port->name, "state", port_state(ctl, &region, i), "mode",
+				port->mode == RR_PORT_SHARED ? "shared" : "exclusive", "io",
+				port_io(port, &region, i), "mac", port_mac(&region, i, mac), "mtu",
+				port->mtu, "device", port->device));
 	}
 	if (rc != RRCTL_DONE) {
 		json_decref(rows);

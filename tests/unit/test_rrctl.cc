@@ -817,6 +817,7 @@ TEST_F(Rrctl, MoreSessionsThanOneTransactionReads) {
 TEST_F(Rrctl, PortListShowsWhatIsHeld) {
 	make_region();
 	region_.header->port_held_mask = 2;
+	memcpy(&region_.header->port_mac[1], "\2\x70\x63\x61\x70\1", 6);
 	EXPECT_NE(run("port list").out.find("   0  ext   down "), std::string::npos);
 	int dp = hold(RR_LOCK_DATAPLANE);
 	json_t *doc = json("port list");
@@ -827,6 +828,8 @@ TEST_F(Rrctl, PortListShowsWhatIsHeld) {
 	EXPECT_EQ(text(json_array_get(ports, 1), "state"), "held");
 	EXPECT_EQ(text(json_array_get(ports, 1), "mode"), "exclusive");
 	EXPECT_TRUE(json_is_null(json_object_get(json_array_get(ports, 1), "io")));
+	EXPECT_TRUE(json_is_null(json_object_get(json_array_get(ports, 0), "mac")));
+	EXPECT_EQ(text(json_array_get(ports, 1), "mac"), "02:70:63:61:70:01");
 	json_decref(doc);
 	close(dp);
 }
