@@ -2,6 +2,7 @@
 // The calls of rtppload: what each command says, and whether its reply can be true.
 #include "load_book.h"
 
+#include <arpa/inet.h>
 #include <ctype.h>
 #include <errno.h>
 #include <stdarg.h>
@@ -49,28 +50,55 @@ void load_book_complain(struct load_book *book, const char *fmt, ...) {
 
 // ---- commands
 
-// What a controller would say: documentation addresses, Call-IDs and tags of the usual length.
+// A party's media address and port in the SDP of a call.
+static struct rr_endpoint party_of(struct rr_endpoint first, uint32_t call) {
+	for (uint32_t i = call / LOAD_CALLS_PER_HOST; i > 0; i--)
+		rr_endpoint_step(&first);
+	first.port_be = htons((uint16_t)(10000 + call % LOAD_CALLS_PER_HOST * 2));
+	return first;
+}
+
+// Verb, modifiers, Call-ID, and where the party's media is. The relay's address is to be one that
+// the other party reaches.
+static size_t offer(const struct load_book *book, char verb, const char *callid,
+	const struct rr_endpoint *party, const struct rr_endpoint *other,
+	char text[LOAD_MAX_COMMAND]) {
+	bool crosses = party->family != other->family;
+	char host[RR_ENDPOINT_STRLEN], route[RR_ENDPOINT_STRLEN] = "";
+	bool ipv6 = party->family == RR_FAMILY_IPV6;
+
+	if (crosses)
+		rr_endpoint_format_addr(other, route, sizeof(route));
+	return (size_t)snprintf(text, LOAD_MAX_COMMAND, "%c%s%s%s%s%s%s %s %s %u", verb,
+		book->params.modifiers, ipv6 ? "6" : "", crosses ? "r" : "",
+		crosses && !ipv6 ? "[" : "", route, crosses && !ipv6 ? "]" : "", callid,
+		rr_endpoint_format_addr(party, host, sizeof(host)), ntohs(party->port_be));
+}
+
+// What a controller would say, with Call-IDs and tags of the usual length.
 size_t load_book_command(
 	const struct load_book *book, char verb, uint32_t call, char text[LOAD_MAX_COMMAND]) {
 	const struct load_book_params *p = &book->params;
-	uint32_t port = 10000 + call % 25000 * 2;
+	struct rr_endpoint caller = party_of(p->caller, call);
+	struct rr_endpoint callee = party_of(p->callee, call);
 	char callid[64], from[32], to[32];
-	int len;
+	size_t len;
 
 	snprintf(callid, sizeof(callid), "%08x-%08x-load@192.0.2.1", p->run, call);
 	snprintf(from, sizeof(from), "a%08x;1", call);
 	snprintf(to, sizeof(to), "b%08x;1", call);
 	switch (verb) {
 	case 'U':
-		len = snprintf(text, LOAD_MAX_COMMAND, "U%s %s 192.0.2.1 %u %s", p->modifiers,
-			callid, port, from);
+		len = offer(book, verb, callid, &caller, &callee, text);
+		len += (size_t)snprintf(text + len, LOAD_MAX_COMMAND - len, " %s", from);
 		if (p->notify)
-			len += snprintf(text + len, LOAD_MAX_COMMAND - (size_t)len, " %s T%08x",
-				p->notify, call);
-		return (size_t)len;
+			len += (size_t)snprintf(
+				text + len, LOAD_MAX_COMMAND - len, " %s T%08x", p->notify, call);
+		return len;
 	case 'L':
-		return (size_t)snprintf(text, LOAD_MAX_COMMAND, "L%s %s 203.0.113.1 %u %s %s",
-			p->modifiers, callid, port, from, to);
+		len = offer(book, verb, callid, &callee, &caller, text);
+		return len +
+		       (size_t)snprintf(text + len, LOAD_MAX_COMMAND - len, " %s %s", from, to);
 	case 'Q':
 	case 'D':
 		return (size_t)snprintf(

@@ -17,6 +17,7 @@ RR_BEGIN_DECLS
 
 #define LOAD_MAX_COMMAND 1024
 #define LOAD_N_COMPLAINTS 8
+#define LOAD_CALLS_PER_HOST 25000 // no two calls of a run share a media address and port
 
 enum load_call_state {
 	LOAD_DOWN = 1 << 0,
@@ -41,6 +42,8 @@ struct load_book_params {
 	uint32_t n_calls;
 	uint32_t run; // sets the calls of one run apart from those of another
 	const char *modifiers; // of U and L
+	struct rr_endpoint caller; // media address of the first calls; a next one behind so many
+	struct rr_endpoint callee;
 	const char *notify; // target of timeout notices, or NULL
 };
 

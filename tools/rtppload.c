@@ -94,6 +94,10 @@ static void print_help(FILE *out) {
 	      "  -R, --retries N      how often it is sent again, 5 by default\n"
 	      "  -m, --modifiers TEXT of U and L\n"
 	      "  -N, --notify TARGET  of timeout notices\n"
+	      "  -a, --caller ADDR    media of the first 25,000 callers, 192.0.2.1 by default; of "
+	      "the\n"
+	      "                       next ones the address behind it\n"
+	      "  -b, --callee ADDR    of the callees, 203.0.113.1 by default\n"
 	      "  -e, --errors-allowed error codes do not count as a fault\n"
 	      "  -j, --json           for programs\n"
 	      "  -h, --help           this text\n\n"
@@ -144,6 +148,12 @@ static int read_step(const char *text, struct options *opt) {
 	return misuse("no step", text);
 }
 
+static int read_party(const char *text, struct rr_endpoint *party) {
+	if (rr_endpoint_parse_addr(party, text, RR_FAMILY_NONE) < 0)
+		return misuse("no address", text);
+	return 0;
+}
+
 static int read_option(int letter, const char *arg, struct options *opt) {
 	uint32_t n;
 	int ret = 0;
@@ -169,6 +179,9 @@ static int read_option(int letter, const char *arg, struct options *opt) {
 			return misuse("too long", arg);
 		*(letter == 'm' ? &opt->book.modifiers : &opt->book.notify) = arg;
 		return 0;
+	case 'a':
+	case 'b':
+		return read_party(arg, letter == 'a' ? &opt->book.caller : &opt->book.callee);
 	case 'e':
 		opt->errors_are_well = true;
 		return 0;
@@ -192,6 +205,8 @@ static int read_options(int argc, char **argv, struct options *opt) {
 		{"retries", required_argument, NULL, 'R'},
 		{"modifiers", required_argument, NULL, 'm'},
 		{"notify", required_argument, NULL, 'N'},
+		{"caller", required_argument, NULL, 'a'},
+		{"callee", required_argument, NULL, 'b'},
 		{"errors-allowed", no_argument, NULL, 'e'},
 		{"json", no_argument, NULL, 'j'},
 		{"help", no_argument, NULL, 'h'},
@@ -201,7 +216,7 @@ static int read_options(int argc, char **argv, struct options *opt) {
 
 	opterr = 0;
 	while (ret == 0 &&
-		(letter = getopt_long(argc, argv, "n:w:r:t:R:m:N:ejh", names, NULL)) >= 0)
+		(letter = getopt_long(argc, argv, "n:w:r:t:R:m:N:a:b:ejh", names, NULL)) >= 0)
 		ret = read_option(letter, optarg, opt);
 	if (ret < 0)
 		return ret;
@@ -451,7 +466,10 @@ int main(int argc, char **argv) {
 	static struct load load = {
 		.opt =
 			{
-				.book = {.n_calls = 1000, .modifiers = ""},
+				.book = {.n_calls = 1000,
+					.modifiers = "",
+					.caller = {{192, 0, 2, 1}, .family = RR_FAMILY_IPV4},
+					.callee = {{203, 0, 113, 1}, .family = RR_FAMILY_IPV4}},
 				.link = {.n_slots = 32, .timeout_ns = RR_NS_PER_S, .n_retries = 5},
 			},
 	};
