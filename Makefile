@@ -253,7 +253,7 @@ TEST_LIBS = -lgtest -lgtest_main -lpthread
 # ---- programs ------------------------------------------------------------------------------------
 
 PROGRAMS := $(BUILD)/rtprelay-dp $(BUILD)/rtprelayd $(BUILD)/rrctl
-PROGRAMS += $(BUILD)/rtppload
+PROGRAMS += $(BUILD)/rtppload $(BUILD)/flowgen
 # What a controller links to speak over shared memory, and how it does.
 PROGRAMS += $(BUILD)/librtpp_shm.a $(BUILD)/rtpp-shm-example
 # The same with crash points compiled in, for the crash tests only.
@@ -278,6 +278,7 @@ BPF_PROGRAMS := $(BUILD)/obj/dpdk_app/bpf/programs.o
 CONTROL_OBJ := $(call objs,control,$(CONTROL_SRC))
 RRCTL_OBJ := $(call objs,tools,$(RRCTL_SRC))
 RTPPLOAD_OBJ := $(call objs,tools,$(RTPPLOAD_SRC))
+FLOWGEN_OBJ := $(call objs,tools,flowgen.c)
 
 crash_of = $(patsubst $(BUILD)/obj/%,$(BUILD)/obj-crash/%,$(1))
 
@@ -289,6 +290,8 @@ $(BUILD)/rrctl: $(RRCTL_OBJ) $(COMMON_OBJ)
 	$(call say,LINK)$(CC) $(SAN) -o $@ $^ $(RRCTL_LIBS)
 $(BUILD)/rtppload: $(RTPPLOAD_OBJ) $(BUILD)/obj/common/endpoint.o
 	$(call say,LINK)$(CC) $(SAN) -o $@ $^ -ljansson
+$(BUILD)/flowgen: $(FLOWGEN_OBJ) $(COMMON_OBJ)
+	$(call say,LINK)$(CC) $(SAN) -o $@ $^ $(COMMON_LIBS)
 SHM_CLIENT_OBJ := $(call objs,tools,rtpp_shm.c) $(call objs,common,msg_ring.c)
 $(BUILD)/librtpp_shm.a: $(SHM_CLIENT_OBJ)
 	$(call say,AR)rm -f $@; ar rcs $@ $^
