@@ -14,7 +14,7 @@ static inline bool ipv4_is_host(const uint8_t a[4]) {
 
 // RFC 4291 2.5.2, 2.5.3, 2.7: not ::, not ::1, not multicast.
 static inline bool ipv6_is_host(const uint8_t a[16]) {
-	static const uint8_t zero[15];
+	static const uint8_t zero[15] = {0};
 
 	return a[0] != 0xff && (memcmp(a, zero, sizeof(zero)) != 0 || a[15] > 1);
 }

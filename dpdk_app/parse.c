@@ -11,6 +11,7 @@
 #include <rte_prefetch.h>
 
 #include "host_addr.h"
+#include "parse_plain.h"
 #include "rtp.h"
 
 #define PREFETCH_AHEAD 4
@@ -468,8 +469,8 @@ static void gather(struct rte_mbuf *m) {
 		(void)rte_pktmbuf_linearize(m);
 }
 
-// A datagram for a flow: finish the view, let the flow's two lines come nearer.
-static bool take_media(const struct parse *c, struct burst *b, struct pkt *p) {
+// A datagram for a flow: finish the view.
+static bool take_media(struct burst *b, struct pkt *p) {
 	uint32_t headers = (uint32_t)p->l2_len + p->l3_len + UDP_LEN;
 	uint32_t in_first;
 
@@ -482,8 +483,6 @@ static bool take_media(const struct parse *c, struct burst *b, struct pkt *p) {
 		return false;
 	}
 	p->udp = rte_pktmbuf_mtod_offset(p->m, uint8_t *, headers - UDP_LEN);
-	rte_prefetch0(&c->flows[p->slot].uid);
-	rte_prefetch0(&c->flows[p->slot].seq);
 	return true;
 }
 
@@ -523,7 +522,8 @@ static bool is_the_kernels(const struct pkt *p, int verdict) {
 	}
 }
 
-static bool take_in(const struct parse *c, struct burst *b, struct pkt *p) {
+// Whatever is not plain.
+static __rte_noinline bool take_any(const struct parse *c, struct burst *b, struct pkt *p) {
 	struct parse_frame f;
 	uint32_t ip_end;
 	int verdict;
@@ -532,7 +532,7 @@ static bool take_in(const struct parse *c, struct burst *b, struct pkt *p) {
 	f = frame_of(p);
 	verdict = parse_frame(c, &f, p, &ip_end);
 	if (RR_LIKELY(verdict == PARSE_MEDIA))
-		return take_media(c, b, p);
+		return take_media(b, p);
 	if (c->shared[p->port] && is_the_kernels(p, verdict))
 		verdict = RR_C_left_to_kernel;
 	if (verdict == PARSE_PUNT)
@@ -542,6 +542,18 @@ static bool take_in(const struct parse *c, struct burst *b, struct pkt *p) {
 	else
 		pkt_drop(b, p, (enum rr_counter)verdict);
 	return false;
+}
+
+static inline void prefetch_flow(const struct parse *c, const struct pkt *p) {
+	rte_prefetch0(&c->flows[p->slot].uid);
+	rte_prefetch0(&c->flows[p->slot].seq);
+}
+
+static inline bool take_in(const struct parse *c, struct burst *b, struct pkt *p) {
+	if (RR_UNLIKELY(!parse_plain(c, p)) && !take_any(c, b, p))
+		return false;
+	prefetch_flow(c, p);
+	return true;
 }
 
 static inline void prefetch_data(const struct burst *b, uint32_t i) {
