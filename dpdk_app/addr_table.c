@@ -7,8 +7,11 @@
 
 #include <rte_byteorder.h>
 
+#include "checksum.h"
 #include "port.h"
 
+#define IP4_LEN 20
+#define IP6_LEN 40
 #define ETHERTYPE_IPV4_BE RTE_BE16(0x0800)
 #define ETHERTYPE_IPV6_BE RTE_BE16(0x86dd)
 #define ETHERTYPE_VLAN_BE RTE_BE16(0x8100)
@@ -78,6 +81,8 @@ static int local_fill(struct local_addr *l, const struct rr_shm_addr *a,
 	if (l->vlan > 4095)
 		return -EINVAL;
 	memcpy(l->addr, a->addr, sizeof(l->addr));
+	l->sum = checksum_fold(checksum_addr(l->addr));
+	l->l3_len = l->family == RR_FAMILY_IPV6 ? IP6_LEN : IP4_LEN;
 	local_fill_l2(l, &ports->port[a->port]);
 	return 0;
 }

@@ -26,6 +26,7 @@ struct local_addr {
 	uint8_t l2_tail[12]; // Ethernet header behind the destination: source, tag if any,
 			     // EtherType
 	uint8_t l2_len; // of the whole Ethernet header: 14 or 18
+	uint8_t l3_len; // of the IP header: 20 or 40
 	uint8_t family; // enum rr_family
 	uint8_t realm;
 	uint8_t port; // Ethernet port, configuration's index
@@ -33,6 +34,7 @@ struct local_addr {
 	bool partial_checksums; // of what arrives, see struct port_driver
 	uint8_t hop_limit;
 	uint16_t vlan; // 0 = untagged
+	uint32_t sum; // of the address, see checksum_sum
 	// Bytes of IP packet that the port takes; 0: no address, and all else is what is left of
 	// the last one. Whoever looks at the rest has loaded this with acquire before.
 	uint32_t mtu;

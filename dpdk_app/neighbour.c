@@ -16,12 +16,6 @@
 #include "atomic.h"
 #include "clock.h"
 
-#define WORD_RESOLVED (UINT64_C(1) << 63)
-#define WORD_GENERATION_SHIFT 48
-#define WORD_GENERATION_MASK UINT64_C(0x7fff)
-#define HANDLE_GENERATION_SHIFT 16
-#define HANDLE_INDEX_MASK 0xffffU
-
 #define PROBE_INTERVAL_NS RR_NS_PER_S // RETRANS_TIMER, RFC 4861 10
 #define UNSENT_PAUSE_NS (100 * RR_NS_PER_MS)
 #define PROBES_AT_FULL_PACE 3 // then each pause doubles
@@ -38,28 +32,19 @@
 RR_STATIC_ASSERT(sizeof(struct neighbour_key) == 20, "a key is its bytes, a multiple of four");
 RR_STATIC_ASSERT(sizeof(struct neighbour_slot) == 16, "four entries a line");
 
-static uint64_t word_generation(uint64_t word) {
-	return (word >> WORD_GENERATION_SHIFT) & WORD_GENERATION_MASK;
-}
-
 static uint64_t word_make(uint64_t generation, const struct rte_ether_addr *mac) {
-	uint64_t word = (generation & WORD_GENERATION_MASK) << WORD_GENERATION_SHIFT;
+	uint64_t word = (generation & NEIGHBOUR_WORD_GENERATION_MASK)
+			<< NEIGHBOUR_WORD_GENERATION_SHIFT;
 
 	if (!mac)
 		return word;
 	for (int i = 0; i < RTE_ETHER_ADDR_LEN; i++)
 		word |= (uint64_t)mac->addr_bytes[i] << (8 * i);
-	return word | WORD_RESOLVED;
-}
-
-static bool word_mac(uint64_t word, struct rte_ether_addr *mac) {
-	for (int i = 0; i < RTE_ETHER_ADDR_LEN; i++)
-		mac->addr_bytes[i] = (uint8_t)(word >> (8 * i));
-	return word & WORD_RESOLVED;
+	return word | NEIGHBOUR_WORD_RESOLVED;
 }
 
 static void slot_publish(struct neighbour_slot *slot, const struct rte_ether_addr *mac) {
-	uint64_t generation = word_generation(rr_load_relaxed(&slot->word));
+	uint64_t generation = neighbour_word_generation(rr_load_relaxed(&slot->word));
 
 	// The word is whole in itself: nothing else needs an order to it.
 	rr_store_relaxed(&slot->word, word_make(generation, mac));
@@ -67,7 +52,7 @@ static void slot_publish(struct neighbour_slot *slot, const struct rte_ether_add
 
 // Invalidate every handle given out so far.
 static void slot_renew(struct neighbour_slot *slot) {
-	uint64_t generation = word_generation(rr_load_relaxed(&slot->word));
+	uint64_t generation = neighbour_word_generation(rr_load_relaxed(&slot->word));
 
 	rr_store_relaxed(&slot->word, word_make(generation + 1, NULL));
 }
@@ -127,24 +112,8 @@ uint32_t neighbour_find(const struct neighbour_view *v, uint32_t realm, enum rr_
 		rte_ring_sp_enqueue_elem(v->wishes, &key, sizeof(key));
 		return RR_NEXTHOP_NONE;
 	}
-	generation = word_generation(rr_load_relaxed(&t->slots[pos].word));
-	return (uint32_t)generation << HANDLE_GENERATION_SHIFT | (uint32_t)pos;
-}
-
-int neighbour_mac(const struct neighbour_view *v, uint32_t handle, struct rte_ether_addr *mac) {
-	uint32_t pos = handle & HANDLE_INDEX_MASK;
-	struct neighbour_slot *slot;
-	uint64_t word;
-
-	if (pos >= v->table->n_positions)
-		return -ESTALE;
-	slot = &v->table->slots[pos];
-	word = rr_load_relaxed(&slot->word);
-	if (word_generation(word) != handle >> HANDLE_GENERATION_SHIFT)
-		return -ESTALE;
-	if (rr_load_relaxed(&slot->used) == 0)
-		rr_store_relaxed(&slot->used, 1U);
-	return word_mac(word, mac) ? 0 : -EAGAIN;
+	generation = neighbour_word_generation(rr_load_relaxed(&t->slots[pos].word));
+	return (uint32_t)generation << NEIGHBOUR_HANDLE_GENERATION_SHIFT | (uint32_t)pos;
 }
 
 // ---- main thread's side
@@ -224,7 +193,7 @@ bool neighbour_hint(struct neighbour_table *t, const struct neighbour_key *key,
 		e->n_probes = 0;
 		return true;
 	}
-	if (word_mac(rr_load_relaxed(&t->slots[pos].word), &known) &&
+	if (neighbour_word_mac(rr_load_relaxed(&t->slots[pos].word), &known) &&
 		rte_is_same_ether_addr(&known, mac))
 		return false;
 	if (e->state != NEIGHBOUR_REACHABLE &&
@@ -247,7 +216,7 @@ bool neighbour_answer(struct neighbour_table *t, const struct neighbour_key *key
 
 	if (pos < 0)
 		return false;
-	is_known = word_mac(rr_load_relaxed(&t->slots[pos].word), &known);
+	is_known = neighbour_word_mac(rr_load_relaxed(&t->slots[pos].word), &known);
 	if (!mac && !is_known)
 		return false;
 	if (!mac)
@@ -355,7 +324,7 @@ static void entry_probe(struct neighbour_table *t, uint32_t pos, uint64_t now_ns
 		t->ticks = false;
 		return;
 	}
-	unicast = unicast && word_mac(rr_load_relaxed(&t->slots[pos].word), &mac);
+	unicast = unicast && neighbour_word_mac(rr_load_relaxed(&t->slots[pos].word), &mac);
 	if (!probe(ctx, &e->key, unicast ? &mac : NULL)) {
 		e->next_ns = now_ns + UNSENT_PAUSE_NS;
 		return;

@@ -12,9 +12,12 @@
 // The hash position is therefore given back only after every worker has begun two new turns since.
 #pragma once
 
+#include <errno.h>
 #include <stdbool.h>
 #include <stdint.h>
+#include <string.h>
 
+#include <rte_byteorder.h>
 #include <rte_ether.h>
 
 #include "addr_table.h"
@@ -28,6 +31,12 @@
 #define NEIGHBOUR_PROBES_PER_S 1000 // for all that have no address, gateways aside
 #define NEIGHBOUR_PROBES_BURST 200
 #define NEIGHBOUR_WISHES 256 // wishes of one worker that wait for the main thread
+
+#define NEIGHBOUR_WORD_RESOLVED (UINT64_C(1) << 63)
+#define NEIGHBOUR_WORD_GENERATION_SHIFT 48
+#define NEIGHBOUR_WORD_GENERATION_MASK UINT64_C(0x7fff)
+#define NEIGHBOUR_HANDLE_GENERATION_SHIFT 16
+#define NEIGHBOUR_HANDLE_INDEX_MASK 0xffffU
 
 struct rte_hash;
 struct rte_ring;
@@ -114,9 +123,36 @@ struct neighbour_view neighbour_view_of(const struct neighbour_table *t, uint32_
 uint32_t neighbour_find(const struct neighbour_view *v, uint32_t realm, enum rr_family family,
 	const uint8_t addr[16]);
 
+static inline uint64_t neighbour_word_generation(uint64_t word) {
+	return (word >> NEIGHBOUR_WORD_GENERATION_SHIFT) & NEIGHBOUR_WORD_GENERATION_MASK;
+}
+
+static inline bool neighbour_word_mac(uint64_t word, struct rte_ether_addr *mac) {
+	uint64_t bytes = rte_cpu_to_le_64(word);
+
+	memcpy(mac, &bytes, sizeof(*mac));
+	return word & NEIGHBOUR_WORD_RESOLVED;
+}
+
 // Worker: MAC behind a handle. Returns 0, -EAGAIN while it is not resolved, -ESTALE when the entry
 // was given up since (find again).
-int neighbour_mac(const struct neighbour_view *v, uint32_t handle, struct rte_ether_addr *mac);
+static inline int neighbour_mac(
+	const struct neighbour_view *v, uint32_t handle, struct rte_ether_addr *mac) {
+	uint32_t pos = handle & NEIGHBOUR_HANDLE_INDEX_MASK;
+	struct neighbour_slot *slot;
+	uint64_t word;
+
+	if (RR_UNLIKELY(pos >= v->table->n_positions))
+		return -ESTALE;
+	slot = &v->table->slots[pos];
+	word = rr_load_relaxed(&slot->word);
+	if (RR_UNLIKELY(
+		    neighbour_word_generation(word) != handle >> NEIGHBOUR_HANDLE_GENERATION_SHIFT))
+		return -ESTALE;
+	if (RR_UNLIKELY(rr_load_relaxed(&slot->used) == 0))
+		rr_store_relaxed(&slot->used, 1U);
+	return neighbour_word_mac(word, mac) ? 0 : -EAGAIN;
+}
 
 // Main: take in the next hop towards addr, to be asked for at the next tick.
 void neighbour_want(struct neighbour_table *t, uint32_t realm, enum rr_family family,

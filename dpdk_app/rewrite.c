@@ -12,15 +12,14 @@
 #include <rte_ip.h>
 #include <rte_udp.h>
 
+#include "checksum.h"
+
 #define UDP_LEN 8
 #define UDP_CHECKSUM_OFFSET 6
+#define IP4_CHECKSUM_OFFSET 10
 
 static inline uint32_t ip_len(uint8_t family) {
 	return family == RR_FAMILY_IPV6 ? sizeof(struct rte_ipv6_hdr) : sizeof(struct rte_ipv4_hdr);
-}
-
-uint32_t rewrite_len(const struct local_addr *from) {
-	return from->l2_len + ip_len(from->family);
 }
 
 static inline uint32_t load32(const uint8_t *at) {
@@ -34,65 +33,83 @@ static inline void store32(uint8_t *at, uint32_t word) {
 	memcpy(at, &word, sizeof(word));
 }
 
-// RFC 6864: a datagram that is never fragmented says so and needs no identification.
-static inline void write_ipv4(uint8_t *udp, const struct rewrite_headers *h) {
-	uint8_t *ip = udp - sizeof(struct rte_ipv4_hdr);
-	uint32_t len = sizeof(struct rte_ipv4_hdr) + UDP_LEN + h->payload_len;
-	uint32_t version = (uint32_t)RTE_IPV4_VHL_DEF << 24 | (uint32_t)h->tos << 16 | len;
-	uint32_t ttl = (uint32_t)h->from->hop_limit << 24 | IPPROTO_UDP << 16;
-	uint32_t src = load32(h->from->addr), dst = load32(h->to);
-	uint64_t sum = (uint64_t)version + RTE_IPV4_HDR_DF_FLAG + ttl + rte_be_to_cpu_32(src) +
-		       rte_be_to_cpu_32(dst);
+// Where a datagram goes next: the local address that it leaves from, and the next hop.
+struct hop {
+	const struct local_addr *from;
+	struct rte_ether_addr mac;
+};
 
-	store32(ip, rte_cpu_to_be_32(version));
+// All that is read is read before the first store, which could change anything for all the compiler
+// knows.
+//
+// RFC 6864: a datagram that is never fragmented says so and needs no identification. The sum is one
+// of words as they lie in memory.
+static __rte_always_inline void write_ipv4(const struct pkt *p, const struct local_addr *from) {
+	uint8_t *ip = p->udp - sizeof(struct rte_ipv4_hdr);
+	uint32_t len = sizeof(struct rte_ipv4_hdr) + UDP_LEN + p->payload_len;
+	uint32_t version = rte_cpu_to_be_32(
+		(uint32_t)RTE_IPV4_VHL_DEF << 24 | (uint32_t)p->flow->tos << 16 | len);
+	uint32_t ttl = rte_cpu_to_be_32((uint32_t)from->hop_limit << 24 | IPPROTO_UDP << 16);
+	uint32_t src = load32(from->addr), dst = load32(p->flow->out);
+	uint16_t checksum = (uint16_t)~checksum_fold(
+		(uint64_t)version + RTE_BE32(RTE_IPV4_HDR_DF_FLAG) + ttl + src + dst);
+
+	store32(ip, version);
 	store32(ip + 4, RTE_BE32(RTE_IPV4_HDR_DF_FLAG));
-	store32(ip + 8, rte_cpu_to_be_32(ttl | (uint16_t)~rewrite_fold(sum)));
+	store32(ip + 8, ttl);
+	memcpy(ip + IP4_CHECKSUM_OFFSET, &checksum, sizeof(checksum));
 	store32(ip + 12, src);
 	store32(ip + 16, dst);
 }
 
-static inline void write_ipv6(uint8_t *udp, const struct rewrite_headers *h) {
-	struct rte_ipv6_hdr ip = {
-		.vtc_flow = rte_cpu_to_be_32(UINT32_C(6) << 28 | (uint32_t)h->tos << 20),
-		.payload_len = rte_cpu_to_be_16((uint16_t)(UDP_LEN + h->payload_len)),
-		.proto = IPPROTO_UDP,
-		.hop_limits = h->from->hop_limit,
-	};
+static __rte_always_inline void write_ipv6(const struct pkt *p, const struct local_addr *from) {
+	uint8_t *ip = p->udp - sizeof(struct rte_ipv6_hdr);
+	uint32_t len = UDP_LEN + (uint32_t)p->payload_len;
+	uint32_t version = rte_cpu_to_be_32(UINT32_C(6) << 28 | (uint32_t)p->flow->tos << 20);
+	uint32_t next = rte_cpu_to_be_32(len << 16 | (uint32_t)IPPROTO_UDP << 8 | from->hop_limit);
 
-	memcpy(ip.src_addr, h->from->addr, sizeof(ip.src_addr));
-	memcpy(ip.dst_addr, h->to, sizeof(ip.dst_addr));
-	memcpy(udp - sizeof(ip), &ip, sizeof(ip));
+	store32(ip, version);
+	store32(ip + 4, next);
+	memcpy(ip + 8, from->addr, sizeof(from->addr));
+	memcpy(ip + 24, p->flow->out, sizeof(p->flow->out));
 }
 
-void rewrite_write(uint8_t *udp, const struct rewrite_headers *h) {
-	uint8_t *ether = udp - rewrite_len(h->from);
-	struct rte_udp_hdr *header = (void *)udp;
+static __rte_always_inline void write_ether(const struct pkt *p, const struct hop *hop) {
+	const struct local_addr *from = hop->from;
+	uint8_t *ether = p->udp - rewrite_len(from);
+	uint8_t tail[sizeof(from->l2_tail)];
 
-	memcpy(ether, &h->mac, sizeof(h->mac));
+	memcpy(tail, from->l2_tail, sizeof(tail));
+	memcpy(ether, &hop->mac, sizeof(hop->mac));
 	// As long as with a tag: without one the IP header overwrites the rest.
-	memcpy(ether + sizeof(h->mac), h->from->l2_tail, sizeof(h->from->l2_tail));
-	if (h->from->family == RR_FAMILY_IPV6)
-		write_ipv6(udp, h);
-	else
-		write_ipv4(udp, h);
-	header->src_port = h->src_port_be;
-	header->dst_port = h->dst_port_be;
-	header->dgram_len = rte_cpu_to_be_16((uint16_t)(UDP_LEN + h->payload_len));
-	header->dgram_cksum = h->udp_checksum;
+	memcpy(ether + sizeof(hop->mac), tail, sizeof(tail));
+}
+
+static __rte_always_inline void write_udp(const struct pkt *p, uint16_t checksum) {
+	struct rte_udp_hdr *udp = (void *)p->udp;
+	uint16_t src_port_be = p->flow->out_src_port_be;
+	uint16_t dst_port_be = p->flow->out_port_be;
+	uint16_t len = (uint16_t)(UDP_LEN + p->payload_len);
+
+	udp->src_port = src_port_be;
+	udp->dst_port = dst_port_be;
+	udp->dgram_len = rte_cpu_to_be_16(len);
+	udp->dgram_cksum = checksum;
 }
 
 // The received checksum, brought in line with the new addresses and ports. 0 stays 0: the sender
 // wanted none, and only IPv4 has such datagrams.
-static uint16_t checksum_update(
-	const struct rewrite *r, const struct pkt *p, const struct rewrite_headers *h) {
+static __rte_always_inline uint16_t checksum_update(
+	const struct rewrite *r, const struct pkt *p, const struct local_addr *from) {
 	const struct rte_udp_hdr *udp = (const void *)p->udp;
-	const struct local_addr *came_to = flow_local(r->table, p->slot);
+	const struct local_addr *came_to = &r->table->addrs->local[p->addr];
+	const struct rr_flow *f = p->flow;
 
 	if (udp->dgram_cksum == 0)
 		return 0;
-	return rewrite_checksum(udp->dgram_cksum,
-		rewrite_sum(p->src, came_to->addr, p->src_port_be, udp->dst_port),
-		rewrite_sum(h->from->addr, h->to, h->src_port_be, h->dst_port_be));
+	return checksum_replace(udp->dgram_cksum,
+		checksum_sum(came_to->sum, p->src, p->src_port_be, udp->dst_port),
+		checksum_sum(from->sum, f->out, f->out_src_port_be, f->out_port_be));
 }
 
 // Sum of the pseudo header, not complemented.
@@ -120,14 +137,14 @@ static uint32_t chain_sum(const struct rte_mbuf *m, uint32_t offset) {
 		odd ^= len & 1;
 		offset = 0;
 	}
-	return rewrite_fold(sum);
+	return checksum_fold(sum);
 }
 
-static void checksum_compute(struct rte_mbuf *m, const struct local_addr *from) {
+static __rte_noinline void checksum_compute(struct rte_mbuf *m, const struct local_addr *from) {
 	uint32_t offset = rewrite_len(from);
 	uint8_t *udp = rte_pktmbuf_mtod_offset(m, uint8_t *, offset);
 	uint64_t sum = (uint64_t)chain_sum(m, offset) + pseudo_sum(udp, from->family);
-	uint16_t checksum = (uint16_t)~rewrite_fold(sum);
+	uint16_t checksum = (uint16_t)~checksum_fold(sum);
 
 	checksum_store(udp, checksum != 0 ? checksum : UINT16_MAX);
 }
@@ -140,7 +157,7 @@ static void checksum_offload(struct rte_mbuf *m, const struct local_addr *from) 
 	checksum_store(udp, pseudo_sum(udp, from->family));
 	m->tx_offload = 0;
 	m->l2_len = from->l2_len;
-	m->l3_len = ip_len(from->family);
+	m->l3_len = from->l3_len;
 	m->ol_flags |= RTE_MBUF_F_TX_UDP_CKSUM;
 	m->ol_flags |= from->family == RR_FAMILY_IPV6 ? RTE_MBUF_F_TX_IPV6 : RTE_MBUF_F_TX_IPV4;
 }
@@ -153,21 +170,19 @@ static inline enum rr_checksum_mode checksum_mode(
 
 	if (from->checksum == RR_CHECKSUM_INCREMENTAL &&
 		(verdict == RTE_MBUF_F_RX_L4_CKSUM_NONE ||
-			flow_local(r->table, p->slot)->partial_checksums))
+			r->table->addrs->local[p->addr].partial_checksums))
 		return RR_CHECKSUM_FULL;
 	return (enum rr_checksum_mode)from->checksum;
 }
 
-static void checksum_finish(
-	struct rte_mbuf *m, const struct rewrite_headers *h, enum rr_checksum_mode mode) {
-	const struct local_addr *from = h->from;
-
+static __rte_always_inline void checksum_finish(struct rte_mbuf *m, const struct local_addr *from,
+	enum rr_checksum_mode mode, uint16_t checksum) {
 	switch (mode) {
 	case RR_CHECKSUM_OFFLOAD:
 		checksum_offload(m, from);
 		break;
 	case RR_CHECKSUM_INCREMENTAL:
-		if (h->udp_checksum != 0 || from->family == RR_FAMILY_IPV4)
+		if (checksum != 0 || from->family == RR_FAMILY_IPV4)
 			break;
 		// From IPv4 without checksum to IPv6, which wants one.
 		checksum_compute(m, from);
@@ -200,8 +215,8 @@ static uint32_t nexthop_find(struct rewrite *r, struct rr_flow *f, const struct 
 }
 
 // MAC address of the next hop. Returns false while it is not known; it has then been asked for.
-static inline bool nexthop_mac(struct rewrite *r, struct rr_flow *f, const struct local_addr *from,
-	struct rte_ether_addr *mac) {
+static __rte_always_inline bool nexthop_mac(struct rewrite *r, struct rr_flow *f,
+	const struct local_addr *from, struct rte_ether_addr *mac) {
 	uint32_t handle = f->nexthop;
 	int ret = -ESTALE;
 
@@ -217,7 +232,9 @@ static inline bool nexthop_mac(struct rewrite *r, struct rr_flow *f, const struc
 static inline bool make_room(struct pkt *p, uint32_t len) {
 	uint32_t has = (uint32_t)p->l2_len + p->l3_len;
 
-	if (len <= has)
+	if (RR_LIKELY(len == has))
+		return true;
+	if (len < has)
 		return rte_pktmbuf_adj(p->m, (uint16_t)(has - len)) != NULL;
 	return rte_pktmbuf_prepend(p->m, (uint16_t)(len - has)) != NULL;
 }
@@ -229,24 +246,29 @@ enum verdict {
 	VERDICT_LARGE = -3,
 };
 
-// Write the frame. h has its `from` and `mac`.
-static inline int frame_make(const struct rewrite *r, struct pkt *p, struct rewrite_headers *h,
-	enum rr_checksum_mode mode) {
-	const struct rr_flow *f = p->flow;
+static __rte_always_inline int frame_make(
+	const struct rewrite *r, struct pkt *p, const struct hop *hop, enum rr_checksum_mode mode) {
+	const struct local_addr *from = hop->from;
+	uint16_t checksum = mode == RR_CHECKSUM_INCREMENTAL ? checksum_update(r, p, from) : 0;
 
-	h->to = f->out;
-	h->src_port_be = f->out_src_port_be;
-	h->dst_port_be = f->out_port_be;
-	h->payload_len = p->payload_len;
-	h->tos = f->tos;
-	h->udp_checksum = mode == RR_CHECKSUM_INCREMENTAL ? checksum_update(r, p, h) : 0;
-	if (RR_UNLIKELY(!make_room(p, rewrite_len(h->from))))
+	if (RR_UNLIKELY(!make_room(p, rewrite_len(from))))
 		return RR_C_drop_headroom;
-	rewrite_write(p->udp, h);
+	write_ether(p, hop);
+	if (from->family == RR_FAMILY_IPV6)
+		write_ipv6(p, from);
+	else
+		write_ipv4(p, from);
+	write_udp(p, checksum);
 	p->m->ol_flags &= RTE_MBUF_F_INDIRECT | RTE_MBUF_F_EXTERNAL;
-	checksum_finish(p->m, h, mode);
-	p->out_port = h->from->port;
+	checksum_finish(p->m, from, mode, checksum);
+	p->out_port = from->port;
 	return VERDICT_SEND;
+}
+
+// For what is rare.
+static __rte_noinline int frame_make_apart(
+	const struct rewrite *r, struct pkt *p, const struct hop *hop, enum rr_checksum_mode mode) {
+	return frame_make(r, p, hop, mode);
 }
 
 // Worker that has the flow of local address `index` and the port that `f` sends to. For a port
@@ -263,18 +285,19 @@ static uint8_t owner_of_destination(
 
 // No device can have it: there is no next hop, or it is for ourselves. Then no device will finish
 // its checksum either.
-static __rte_noinline int packet_turn(struct rewrite *r, struct pkt *p, struct rewrite_headers *h) {
-	uint32_t index = local_destination(r, p->flow, h->from);
+static __rte_noinline int packet_turn(struct rewrite *r, struct pkt *p, struct hop *hop) {
+	uint32_t index = local_destination(r, p->flow, hop->from);
 	uint32_t n_turns = p->m->ol_flags & r->turned_flag ? p->m->hash.usr : 0;
-	enum rr_checksum_mode mode = checksum_mode(r, p, h->from);
+	enum rr_checksum_mode mode = checksum_mode(r, p, hop->from);
 	int verdict;
 
 	if (index == ADDR_NONE)
 		return RR_C_drop_neighbour;
 	if (n_turns >= REWRITE_TURNS_MAX)
 		return RR_C_drop_loop;
-	memcpy(&h->mac, h->from->l2_tail, sizeof(h->mac));
-	verdict = frame_make(r, p, h, mode == RR_CHECKSUM_OFFLOAD ? RR_CHECKSUM_FULL : mode);
+	memcpy(&hop->mac, hop->from->l2_tail, sizeof(hop->mac));
+	verdict =
+		frame_make_apart(r, p, hop, mode == RR_CHECKSUM_OFFLOAD ? RR_CHECKSUM_FULL : mode);
 	if (verdict != VERDICT_SEND)
 		return verdict;
 	p->m->ol_flags |= r->turned_flag;
@@ -286,40 +309,41 @@ static __rte_noinline int packet_turn(struct rewrite *r, struct pkt *p, struct r
 // No device finishes the checksum of a datagram that leaves in fragments, and what turns is not
 // cut.
 static __rte_noinline int packet_large(
-	struct rewrite *r, struct pkt *p, struct rewrite_headers *h, uint16_t out_addr) {
+	struct rewrite *r, struct pkt *p, struct hop *hop, uint16_t out_addr) {
 	enum rr_checksum_mode mode;
 	int verdict;
 
 	// pairs with the release in addr_table_add; 0: no address any longer
-	if (rr_load_acquire(&h->from->mtu) == 0)
+	if (rr_load_acquire(&hop->from->mtu) == 0)
 		return RR_C_drop_flow_no_remote;
-	mode = checksum_mode(r, p, h->from);
+	mode = checksum_mode(r, p, hop->from);
 	if (p->payload_len > REWRITE_PAYLOAD_MAX)
 		return RR_C_drop_oversize;
-	if (!nexthop_mac(r, p->flow, h->from, &h->mac))
-		return packet_turn(r, p, h);
+	if (!nexthop_mac(r, p->flow, hop->from, &hop->mac))
+		return packet_turn(r, p, hop);
 	p->out_addr = out_addr;
-	verdict = frame_make(r, p, h, mode == RR_CHECKSUM_OFFLOAD ? RR_CHECKSUM_FULL : mode);
+	verdict =
+		frame_make_apart(r, p, hop, mode == RR_CHECKSUM_OFFLOAD ? RR_CHECKSUM_FULL : mode);
 	return verdict == VERDICT_SEND ? VERDICT_LARGE : verdict;
 }
 
-static inline int rewrite_packet(struct rewrite *r, struct pkt *p) {
+static __rte_always_inline int rewrite_packet(struct rewrite *r, struct pkt *p) {
 	struct rr_flow *f = p->flow;
 	uint16_t out_addr = rr_load_relaxed(&f->out_addr);
 	const struct local_addr *from;
-	struct rewrite_headers h;
+	struct hop hop;
 	uint32_t mtu;
 
 	if (RR_UNLIKELY(out_addr >= r->table->addrs->n_addrs))
 		return RR_C_drop_flow_no_remote;
 	from = &r->table->addrs->local[out_addr];
-	h.from = from;
+	hop.from = from;
 	mtu = rr_load_acquire(&from->mtu); // pairs with the release in addr_table_add
-	if (RR_UNLIKELY(ip_len(from->family) + UDP_LEN + p->payload_len > mtu))
-		return packet_large(r, p, &h, out_addr);
-	if (RR_UNLIKELY(!nexthop_mac(r, f, from, &h.mac)))
-		return packet_turn(r, p, &h);
-	return frame_make(r, p, &h, checksum_mode(r, p, from));
+	if (RR_UNLIKELY((uint32_t)from->l3_len + UDP_LEN + p->payload_len > mtu))
+		return packet_large(r, p, &hop, out_addr);
+	if (RR_UNLIKELY(!nexthop_mac(r, f, from, &hop.mac)))
+		return packet_turn(r, p, &hop);
+	return frame_make(r, p, &hop, checksum_mode(r, p, from));
 }
 
 // What is not simply sent. Returns whether it stays in live.
@@ -331,7 +355,29 @@ static bool send_otherwise(struct burst *b, struct pkt *p, int verdict) {
 	return verdict == VERDICT_LARGE;
 }
 
+// Relayed packets that came in by one port, not yet in its counters.
+struct tally {
+	uint32_t port;
+	uint32_t n_packets;
+	uint64_t n_bytes;
+};
+
+static inline void tally_settle(const struct burst *b, struct tally *t) {
+	rr_add_relaxed(&b->counters[t->port][RR_C_relayed_packets], t->n_packets);
+	rr_add_relaxed(&b->counters[t->port][RR_C_relayed_bytes], t->n_bytes);
+}
+
+static inline void tally_add(const struct burst *b, struct tally *t, const struct pkt *p) {
+	if (RR_UNLIKELY(p->port != t->port)) {
+		tally_settle(b, t);
+		*t = (struct tally){.port = p->port};
+	}
+	t->n_packets++;
+	t->n_bytes += p->payload_len;
+}
+
 uint32_t rewrite_burst(struct rewrite *r, struct burst *b) {
+	struct tally tally = {.port = b->n > 0 ? b->live[0]->port : 0};
 	uint32_t n = 0;
 
 	for (uint32_t i = 0; i < b->n; i++) {
@@ -342,12 +388,12 @@ uint32_t rewrite_burst(struct rewrite *r, struct burst *b) {
 			pkt_drop(b, p, (enum rr_counter)verdict);
 			continue;
 		}
-		pkt_count(b, p, RR_C_relayed_packets, 1);
-		pkt_count(b, p, RR_C_relayed_bytes, p->payload_len);
+		tally_add(b, &tally, p);
 		if (RR_UNLIKELY(verdict != VERDICT_SEND) && !send_otherwise(b, p, verdict))
 			continue;
 		b->live[n++] = p;
 	}
+	tally_settle(b, &tally);
 	b->n = n;
 	return n;
 }

@@ -15,8 +15,44 @@ namespace fake {
 
 struct Neighbours {
 	std::map<dp::Bytes, uint32_t> handles; // address -> handle
-	std::map<uint32_t, int> answers; // handle -> what neighbour_mac returns, 0 if not here
 	std::vector<uint32_t> realms; // of each neighbour_find
+};
+
+// The table behind a view: handles are positions of generation 0, and the MAC address of each ends
+// with it.
+class Table {
+      public:
+	Table() {
+		for (uint32_t handle = 0; handle < N; handle++)
+			slots_[handle].word = NEIGHBOUR_WORD_RESOLVED | mac_of(handle);
+		table_.slots = slots_;
+		table_.n_positions = N;
+	}
+
+	struct neighbour_view view() const {
+		struct neighbour_view v = {};
+
+		v.table = &table_;
+		return v;
+	}
+
+	void forget_mac(uint32_t handle) {
+		slots_[handle].word = 0;
+	}
+
+	void make_stale(uint32_t handle) {
+		slots_[handle].word |= UINT64_C(1) << NEIGHBOUR_WORD_GENERATION_SHIFT;
+	}
+
+      private:
+	static const uint32_t N = 128;
+
+	static uint64_t mac_of(uint32_t handle) {
+		return UINT64_C(0xaaaaaaaaaa) | (uint64_t)handle << 40;
+	}
+
+	struct neighbour_slot slots_[N] = {};
+	struct neighbour_table table_ = {};
 };
 
 inline Neighbours &neighbours() {
@@ -44,15 +80,5 @@ uint32_t neighbour_find(const struct neighbour_view *v, uint32_t realm, enum rr_
 	(void)family;
 	n.realms.push_back(realm);
 	return found == n.handles.end() ? RR_NEXTHOP_NONE : found->second;
-}
-
-// The MAC address ends with the handle.
-int neighbour_mac(const struct neighbour_view *v, uint32_t handle, struct rte_ether_addr *mac) {
-	auto &n = fake::neighbours();
-
-	(void)v;
-	for (int i = 0; i < 6; i++)
-		mac->addr_bytes[i] = (uint8_t)(i == 5 ? handle : 0xaa);
-	return n.answers.count(handle) ? n.answers[handle] : 0;
 }
 }

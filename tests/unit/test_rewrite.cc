@@ -9,6 +9,7 @@
 #include "fake_neighbour.h"
 
 extern "C" {
+#include "checksum.h"
 #include "rewrite.h"
 }
 
@@ -60,7 +61,7 @@ class Rewrite : public testing::Test {
       protected:
 	Rewrite() {
 		fake::neighbours() = {};
-		memset(&view, 0, sizeof(view));
+		view = hops.view();
 		rewrite.table = &world.table;
 		rewrite.neighbours = &view;
 	}
@@ -90,6 +91,7 @@ class Rewrite : public testing::Test {
 		p = b->live[b->n - 1];
 		p->flow = &flow_of(v);
 		p->slot = world.slot(v.came, IN_MEDIA);
+		p->addr = (uint16_t)v.came;
 		p->l2_len = v.l2_len;
 		p->l3_len = v.l3_len;
 		p->family = from.family;
@@ -113,6 +115,7 @@ class Rewrite : public testing::Test {
 	}
 
 	World world;
+	fake::Table hops;
 	struct neighbour_view view;
 	struct rewrite rewrite;
 };
@@ -221,7 +224,7 @@ TEST_F(Rewrite, NextHopNotResolved) {
 	const Vector &v = vector_named("EXT4_to_INT4_FULL_172");
 	Mbuf mbuf(unhex(v.in));
 
-	fake::neighbours().answers[NEXT_HOP] = -EAGAIN;
+	hops.forget_mac(NEXT_HOP);
 	EXPECT_EQ(0u, run_one(mbuf, v));
 	EXPECT_EQ(1u, world.counters[EXT_PORT][RR_C_drop_neighbour]);
 	EXPECT_EQ(v.in, hex(mbuf.bytes())) << "left as it came";
@@ -255,7 +258,7 @@ TEST_F(Rewrite, StaleNextHopIsFoundAgain) {
 	Mbuf mbuf(unhex(v.in));
 	struct rr_flow &f = world.flow(v.came, IN_MEDIA);
 
-	fake::neighbours().answers[99] = -ESTALE;
+	hops.make_stale(99);
 	fake::neighbours().handles[fake::key(v.dst)] = NEXT_HOP;
 	world.begin(1);
 	add(v, &mbuf.m);
@@ -378,6 +381,7 @@ TEST(Checksum, UpdateEqualsComputation) {
 
 			return ones_sum(all + be16(ntohs(p)) + be16(ntohs(q)) + be16(rest));
 		};
+		auto local = [](const uint8_t *x) { return checksum_fold(checksum_addr(x)); };
 		auto wire = [](uint32_t s) {
 			return htons((uint16_t)(~s & 0xffff ? ~s & 0xffff : 0xffff));
 		};
@@ -392,9 +396,9 @@ TEST(Checksum, UpdateEqualsComputation) {
 			p = (uint16_t)(next() << 8 | next());
 		rest = (uint16_t)(next() << 8 | next());
 		ASSERT_EQ(wire(sum(c, d, ports[2], ports[3])),
-			rewrite_checksum(wire(sum(a, b, ports[0], ports[1])),
-				rewrite_sum(a, b, ports[0], ports[1]),
-				rewrite_sum(c, d, ports[2], ports[3])));
+			checksum_replace(wire(sum(a, b, ports[0], ports[1])),
+				checksum_sum(local(b), a, ports[0], ports[1]),
+				checksum_sum(local(c), d, ports[2], ports[3])));
 	}
 }
 
