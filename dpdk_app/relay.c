@@ -12,7 +12,7 @@
 #include "clock.h"
 #include "flow_learned.h"
 #include "latch.h"
-#include "rtp_stats.h"
+#include "rtp_next.h"
 
 // One datagram with all that its handling needs.
 struct work {
@@ -170,6 +170,12 @@ static void first_datagram(struct work *w) {
 		rr_store_relaxed(&w->c->first_seen_ns, w->burst->now_ns);
 }
 
+static inline void account_rtp(
+	struct rr_flow *f, struct rr_flow_cold *c, const struct rr_rtp *rtp, uint64_t now_us) {
+	if (RR_UNLIKELY(!rtp_next(f, c, rtp, now_us)))
+		rtp_stats_update(f, c, rtp, now_us);
+}
+
 static inline void account(struct work *w) {
 	struct rr_flow *f = w->f;
 	uint64_t now_ns = w->burst->now_ns;
@@ -184,7 +190,7 @@ static inline void account(struct work *w) {
 	rr_store_relaxed(&f->n_bytes, f->n_bytes + w->p->payload_len);
 	rr_store_relaxed(&f->last_seen_ns, now_ns);
 	if (RR_LIKELY(w->d.is_rtp))
-		rtp_stats_update(f, w->c, &w->d.rtp, now_ns / 1000);
+		account_rtp(f, w->c, &w->d.rtp, now_ns / 1000);
 	else if (!is_rtcp(w->p))
 		rtp_stats_parse_error(w->c);
 	if (RR_UNLIKELY(!(f->flags & RR_FLOW_HAS_OUT)))

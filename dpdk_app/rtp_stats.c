@@ -12,25 +12,19 @@
 // ext_seq_max that lie below contig_lo are right. A jump is never wider than the window.
 //
 // Jitter is the estimate of RFC 3550 A.8 times 16. Its mean needs the sum over all steps: up to
-// PART_MAX of them are added up on the hot line, then moved to the cold one. Its maximum is cold;
-// the hot line has it rounded down to 16 bits, and only what exceeds that looks at the real one.
+// RTP_PART_MAX of them are added up on the hot line, then moved to the cold one. Its maximum is
+// cold; the hot line has it rounded down to 16 bits, and only what exceeds that looks at the real
+// one.
 #include "rtp_stats.h"
 
 #include <stdbool.h>
 
 #include "atomic.h"
+#include "rtp_next.h"
 
 #define JUMP_MAX 536
 #define WRAP_NEAR 65000 // numbers above it are near the end of a cycle
 #define FIRST_CYCLE 65536 // so that numbers below the first one have room
-
-#define PART_MAX 64
-#define PART_STEPS 0x7f
-#define SAMPLE_VALID 0x80 // bit of jitter_part_steps: transit and rtp_ts hold a sample
-#define DELTA_MAX ((1U << 27) - 1) // keeps the estimate below 2^31
-#define BACKWARD_RESET 50
-#define FORWARD_RESET 1024
-#define HINT_MANTISSA_BITS 11
 
 enum place {
 	PLACE_FORWARD, // above the highest number so far
@@ -40,28 +34,28 @@ enum place {
 	PLACE_NEW_SSRC,
 };
 
-uint32_t rtp_stats_clock_rate(uint8_t payload_type) {
-	static const uint32_t rate[] = {
-		[0] = 8000,
-		[3] = 8000,
-		[4] = 8000,
-		[5] = 8000,
-		[6] = 16000,
-		[7] = 8000,
-		[8] = 8000,
-		[9] = 8000,
-		[10] = 44100,
-		[11] = 44100,
-		[12] = 8000,
-		[13] = 8000,
-		[14] = 90000,
-		[15] = 8000,
-		[16] = 11025,
-		[17] = 22050,
-		[18] = 8000,
-	};
+const uint32_t rtp_clock_rate[128] = {
+	[0] = 8000,
+	[3] = 8000,
+	[4] = 8000,
+	[5] = 8000,
+	[6] = 16000,
+	[7] = 8000,
+	[8] = 8000,
+	[9] = 8000,
+	[10] = 44100,
+	[11] = 44100,
+	[12] = 8000,
+	[13] = 8000,
+	[14] = 90000,
+	[15] = 8000,
+	[16] = 11025,
+	[17] = 22050,
+	[18] = 8000,
+};
 
-	return payload_type < RR_ARRAY_LEN(rate) ? rate[payload_type] : 0;
+uint32_t rtp_stats_clock_rate(uint8_t payload_type) {
+	return payload_type < RR_ARRAY_LEN(rtp_clock_rate) ? rtp_clock_rate[payload_type] : 0;
 }
 
 void rtp_stats_init(struct rr_flow *f, struct rr_flow_cold *c) {
@@ -136,6 +130,11 @@ static void seen_fill(struct rr_flow_cold *c, uint32_t first, uint32_t n, bool v
 	}
 }
 
+static void seen_clear(struct rr_flow_cold *c) {
+	for (uint32_t i = 0; i < RR_ARRAY_LEN(c->seen); i++)
+		rr_store_relaxed(&c->seen[i], UINT64_C(0));
+}
+
 static void run_close(struct rr_flow *f, struct rr_flow_cold *c) {
 	rr_add_relaxed(&c->n_sent_closed, f->ext_seq_max - c->run_min + 1);
 	rr_add_relaxed(&c->n_received, f->ext_seq_max - f->contig_lo + 1);
@@ -144,7 +143,7 @@ static void run_close(struct rr_flow *f, struct rr_flow_cold *c) {
 static void run_open(struct rr_flow *f, struct rr_flow_cold *c, uint16_t seq) {
 	uint32_t first = FIRST_CYCLE + seq;
 
-	seen_fill(c, 0, RR_SEQ_WINDOW, false);
+	seen_clear(c);
 	rr_store_relaxed(&f->ext_seq_max, first);
 	rr_store_relaxed(&f->contig_lo, first);
 	rr_store_relaxed(&c->run_min, first);
@@ -232,62 +231,32 @@ static inline enum place place_packet(
 static uint16_t hint_of(uint32_t v) {
 	uint32_t shift = 0;
 
-	while (v >> HINT_MANTISSA_BITS) {
+	while (v >> RTP_HINT_MANTISSA_BITS) {
 		v >>= 1;
 		shift++;
 	}
-	return (uint16_t)(shift << HINT_MANTISSA_BITS | v);
+	return (uint16_t)(shift << RTP_HINT_MANTISSA_BITS | v);
 }
 
-static inline uint32_t hint_value(uint16_t hint) {
-	return (uint32_t)(hint & ((1U << HINT_MANTISSA_BITS) - 1)) << (hint >> HINT_MANTISSA_BITS);
-}
-
-static void jitter_flush(struct rr_flow *f, struct rr_flow_cold *c) {
+void rtp_jitter_flush(struct rr_flow *f, struct rr_flow_cold *c) {
 	rr_add_relaxed(&c->jitter_sum_q4, f->jitter_part_q4);
-	rr_add_relaxed(&c->jitter_steps, f->jitter_part_steps & PART_STEPS);
+	rr_add_relaxed(&c->jitter_steps, f->jitter_part_steps & RTP_PART_STEPS);
 	rr_store_relaxed(&f->jitter_part_q4, 0);
-	rr_store_relaxed(&f->jitter_part_steps, SAMPLE_VALID);
+	rr_store_relaxed(&f->jitter_part_steps, RTP_SAMPLE_VALID);
 }
 
-static void jitter_raise_max(struct rr_flow *f, struct rr_flow_cold *c, uint32_t jitter_q4) {
+void rtp_jitter_raise_max(struct rr_flow *f, struct rr_flow_cold *c, uint32_t jitter_q4) {
 	if (jitter_q4 <= c->jitter_max_q4)
 		return;
 	rr_store_relaxed(&c->jitter_max_q4, jitter_q4);
 	rr_store_relaxed(&f->jitter_max_hint, hint_of(jitter_q4));
 }
 
-// One step of RFC 3550 A.8 with the difference d of two relative transit times.
-static inline void jitter_step(struct rr_flow *f, struct rr_flow_cold *c, int32_t d) {
-	uint32_t size = d < 0 ? 0U - (uint32_t)d : (uint32_t)d;
-	uint32_t jitter = f->jitter_q4;
-
-	size = size < DELTA_MAX ? size : DELTA_MAX;
-	jitter += size - ((jitter + 8) >> 4);
-	rr_store_relaxed(&f->jitter_q4, jitter);
-	rr_store_relaxed(&f->jitter_part_q4, f->jitter_part_q4 + jitter);
-	rr_store_relaxed(&f->jitter_part_steps, (uint8_t)(f->jitter_part_steps + 1));
-	if (RR_UNLIKELY((f->jitter_part_steps & PART_STEPS) == PART_MAX ||
-			f->jitter_part_q4 >= UINT32_C(1) << 31))
-		jitter_flush(f, c);
-	if (RR_UNLIKELY(jitter > hint_value(f->jitter_max_hint)))
-		jitter_raise_max(f, c, jitter);
-}
-
-// The sender's clock was set: backward or forward by far more than the time that went by. Less than
-// one unit of time counts as one.
-static inline bool timestamp_was_reset(int32_t step, uint32_t elapsed) {
-	uint64_t unit = elapsed != 0 ? elapsed : 1;
-
-	return step < 0 ? (uint64_t) - (int64_t)step > BACKWARD_RESET * unit
-			: (uint64_t)step > FORWARD_RESET * unit;
-}
-
 // Whether the last sample and this packet ran by the same clock. The sample's payload type is the
 // one of the last packet, unless that has no clock of its own or is another one.
 static bool sample_is_usable(
 	struct rr_flow *f, struct rr_flow_cold *c, const struct rr_rtp *rtp, uint32_t rate) {
-	bool usable = f->jitter_part_steps & SAMPLE_VALID;
+	bool usable = f->jitter_part_steps & RTP_SAMPLE_VALID;
 
 	if (RR_LIKELY(usable && rtp->payload_type == f->payload_type))
 		return true;
@@ -298,32 +267,20 @@ static bool sample_is_usable(
 
 // A new run or SSRC has nothing to compare with. An SSRC that comes back begins anew.
 static void sample_forget(struct rr_flow *f, enum place place) {
-	rr_store_relaxed(&f->jitter_part_steps, (uint8_t)(f->jitter_part_steps & PART_STEPS));
+	rr_store_relaxed(&f->jitter_part_steps, (uint8_t)(f->jitter_part_steps & RTP_PART_STEPS));
 	if (place == PLACE_NEW_SSRC)
 		rr_store_relaxed(&f->jitter_q4, 0);
 }
 
-static inline void jitter_update(struct rr_flow *f, struct rr_flow_cold *c,
-	const struct rr_rtp *rtp, enum place place, uint64_t now_us) {
+static void jitter_update(struct rr_flow *f, struct rr_flow_cold *c, const struct rr_rtp *rtp,
+	enum place place, uint64_t now_us) {
 	uint32_t rate = rtp_stats_clock_rate(rtp->payload_type);
-	uint32_t arrival, transit, elapsed;
-	bool usable;
 
 	if (RR_UNLIKELY(place == PLACE_NEW_RUN || place == PLACE_NEW_SSRC))
 		sample_forget(f, place);
 	if (rate == 0 || place == PLACE_DUPLICATE)
 		return;
-	usable = sample_is_usable(f, c, rtp, rate);
-	if (usable && rtp->timestamp == f->rtp_ts)
-		return;
-	arrival = (uint32_t)(now_us * rate / 1000000);
-	transit = arrival - rtp->timestamp;
-	elapsed = arrival - (f->transit + f->rtp_ts);
-	if (usable && !timestamp_was_reset((int32_t)(rtp->timestamp - f->rtp_ts), elapsed))
-		jitter_step(f, c, (int32_t)(transit - f->transit));
-	rr_store_relaxed(&f->transit, transit);
-	rr_store_relaxed(&f->rtp_ts, rtp->timestamp);
-	rr_store_relaxed(&f->jitter_part_steps, (uint8_t)(f->jitter_part_steps | SAMPLE_VALID));
+	rtp_jitter_sample(f, c, rtp, rate, sample_is_usable(f, c, rtp, rate), now_us);
 }
 
 void rtp_stats_update(
