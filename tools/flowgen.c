@@ -35,6 +35,7 @@
 #define HOP_LIMIT 64
 
 #define PAYLOAD_TYPE 0 // PCMU, 8000 Hz
+#define MARKER 0x80
 #define SILENCE 0xff
 #define LAP_US 20000 // of a stream: a packet every 20 ms
 #define LAP_TICKS 160 // of 8000 Hz
@@ -376,10 +377,11 @@ static void put_udp_checksum(const struct stream *s, uint32_t udp_len, uint8_t *
 	put16(udp + 6, value != 0 ? value : 0xffff);
 }
 
-// RFC 3550 5.1; the stream's SSRC is its slot, so that it is told apart in a trace.
+// RFC 3550 5.1; the stream's SSRC is its slot, so that it is told apart in a trace. The marker says
+// that it begins, also where a capture is played again from its start.
 static void put_rtp(const struct stream *s, uint32_t lap, uint32_t len, uint8_t *at) {
 	at[0] = 0x80;
-	at[1] = PAYLOAD_TYPE;
+	at[1] = (uint8_t)(lap == 0 ? MARKER | PAYLOAD_TYPE : PAYLOAD_TYPE);
 	put16(at + 2, lap & 0xffff);
 	put32(at + 4, lap * LAP_TICKS);
 	put32(at + 8, s->slot + 1);
