@@ -259,7 +259,7 @@ PROGRAMS += $(BUILD)/librtpp_shm.a $(BUILD)/rtpp-shm-example
 # The same with crash points compiled in, for the crash tests only.
 CRASH_PROGRAMS := $(BUILD)/crash/rtprelay-dp $(BUILD)/crash/rtprelayd
 
-.PHONY: all help deps run check test smoke sip packets stress crash fuzz lint format debug clean unit load \
+.PHONY: all help deps run check test bench smoke sip packets stress crash fuzz lint format debug clean unit load \
 	golden crash-programs corpus check-build stress-build smoke-build sip-build crash-build fuzz-build lint-build
 .DEFAULT_GOAL := all
 
@@ -451,6 +451,12 @@ crash: $(PROGRAMS) $(CRASH_PROGRAMS)
 #: make load       250,000 calls in one process, CPU time and memory as a table; two minutes
 load: $(PROGRAMS)
 	BUILD=$(BUILD) tests/load/calls
+
+#: make bench      how fast it is beside testpmd (root; 20 minutes; leaves build/bench/report.md)
+#:                 CASE=cost,small for these cases alone, ROUNDS=N, QUICK=1 for the smallest sizes
+bench: $(PROGRAMS)
+	@BUILD=$(BUILD) tests/bench/run $(if $(ROUNDS),--rounds $(ROUNDS)) $(if $(QUICK),--quick) \
+		$(subst $(comma), ,$(CASE))
 
 #: make test       everything, on a bare machine, as root
 test:

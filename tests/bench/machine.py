@@ -1,0 +1,65 @@
+# SPDX-License-Identifier: BSD-2-Clause
+"""What the figures were taken on: rows of a table for the report."""
+
+import os
+import re
+import subprocess
+
+
+def read(path):
+    try:
+        with open(path, encoding="utf-8", errors="replace") as file:
+            return file.read().strip()
+    except OSError:
+        return ""
+
+
+def output(*args):
+    try:
+        done = subprocess.run(args, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+                              stderr=subprocess.STDOUT, text=True, check=False)
+        return done.stdout.strip()
+    except OSError:
+        return ""
+
+
+def field(text, name):
+    found = re.search(rf"^{name}\s*:\s*(.*)$", text, re.MULTILINE)
+    return found.group(1) if found else "unknown"
+
+
+def distribution():
+    return field(read("/etc/os-release").replace("=", ":"), "PRETTY_NAME").strip('"')
+
+
+def tsc_hz():
+    """Ticks a second, as the EAL measures them at its start; 0 when it does not say."""
+    eal = output("dpdk-testpmd", "-l", "0", "--no-pci", "--no-shconf", "--no-huge", "-m", "64",
+                 "--log-level=lib.eal:debug", "--", "--help")
+    found = re.search(r"TSC frequency is ~(\d+) KHz", eal)
+    return int(found.group(1)) * 1000 if found else 0
+
+
+def isolated():
+    return read("/sys/devices/system/cpu/isolated") or "none"
+
+
+def describe(build, hugepages):
+    """A dict in the order in which it is shown."""
+    cpu = read("/proc/cpuinfo")
+    memory = read("/proc/meminfo")
+    virtual = "yes" if re.search(r"^flags\s*:.*\bhypervisor\b", cpu, re.MULTILINE) else "no"
+    return {
+        "processor": field(cpu, "model name"),
+        "cores": len(os.sched_getaffinity(0)),
+        "isolated cores": isolated(),
+        "virtual machine": virtual,
+        "memory": f"{int(field(memory, 'MemTotal').split()[0]) // 1024} MiB",
+        "hugepages": "2 MiB, for both sides" if hugepages else "none, for either side",
+        "system": distribution(),
+        "kernel": os.uname().release,
+        "DPDK": output("pkg-config", "--modversion", "libdpdk"),
+        "compiler": output("gcc", "--version").split("\n")[0],
+        "rtprelay": output("git", "-C", build, "describe", "--always", "--dirty"),
+        "load average before": read("/proc/loadavg"),
+    }
