@@ -64,7 +64,7 @@ FUZZ_TARGETS := rtpp stdio parse rtp dp_msg shm stream datagram
 # tests/crash/NAME.py.
 GOLDEN_TESTS := transcripts vectors supervision notices full_pool operator cluster command_line front
 PACKET_TESTS := relay fragments drops learning slow_path turns workers start_stop hostile_region \
-	addresses
+	addresses flowgen
 SMOKE_TESTS := call_test families_test many_calls_test reinvite_test spoof_test ttl_test \
 	control_restart_test dataplane_restart_test second_instance_test tcp_controller_test \
 	stdio_controller_test overload_test shm_controller_test instances_test shared_test \
