@@ -259,8 +259,8 @@ PROGRAMS += $(BUILD)/librtpp_shm.a $(BUILD)/rtpp-shm-example
 # The same with crash points compiled in, for the crash tests only.
 CRASH_PROGRAMS := $(BUILD)/crash/rtprelay-dp $(BUILD)/crash/rtprelayd
 
-.PHONY: all help deps run check test bench smoke sip packets stress crash fuzz lint format debug clean unit load \
-	golden crash-programs corpus check-build stress-build smoke-build sip-build crash-build fuzz-build lint-build
+.PHONY: all help deps run check test bench bench-check smoke sip packets stress crash fuzz lint format debug clean unit \
+	load golden crash-programs corpus check-build stress-build smoke-build sip-build crash-build fuzz-build lint-build
 .DEFAULT_GOAL := all
 
 #: make            build all into build/: rtprelay-dp, rtprelayd, rrctl; rtppload; librtpp_shm.a and
@@ -457,6 +457,10 @@ load: $(PROGRAMS)
 bench: $(PROGRAMS)
 	@BUILD=$(BUILD) tests/bench/run $(if $(ROUNDS),--rounds $(ROUNDS)) $(if $(QUICK),--quick) \
 		$(subst $(comma), ,$(CASE))
+
+#: make bench-check  which ratio of the last report is worse than tests/bench/baseline.json says
+bench-check:
+	@BUILD=$(BUILD) tests/bench/check
 
 #: make test       everything, on a bare machine, as root
 test:

@@ -5,8 +5,8 @@
 
 Both programs stand on the same core, one of them always still. A round gives each of them the core
 until its worker had 0.4 s of CPU time, and divides that by the packets that it took: who else runs
-on the machine matters little. A capture repeats its sequence numbers, so that RTP statistics see each
-lap as one that begins anew; case endtoend has numbers that advance.
+on the machine matters little. A capture repeats its sequence numbers, so that RTP statistics see
+each lap as one that begins anew; case endtoend has numbers that advance.
 """
 
 from process import Failed, wait_for
