@@ -66,11 +66,15 @@ class Testpmd:
                     return found
         raise Failed(f"testpmd ended with {self.process.wait()}\n{tail(self.log)}")
 
-    def start(self, mode):
+    def forward(self, mode):
         """Forward in this mode from now on."""
         self.say("stop")
         self.say(f"set fwd {mode}")
         self.say("start")
+
+    def start(self, mode):
+        """The same, and wait for the first packet."""
+        self.forward(mode)
         before = self.stats()["RX-packets"]
         wait_for(lambda: self.stats()["RX-packets"] > before, f"testpmd {mode}", self.process,
                  self.log)
