@@ -73,7 +73,12 @@ def worker_threads(pid):
     return [f"{pid}/task/{tid}" for _, tid in sorted(workers)]
 
 
+def process_ns(pid):
+    """CPU time of all threads of a process."""
+    return sum(cpu_ns(f"{pid}/task/{tid}") for tid in os.listdir(f"/proc/{pid}/task"))
+
+
 def cpu_ns(thread):
-    """CPU time of PID or PID/task/TID; of a whole process that of its main thread alone."""
+    """CPU time of a thread, named PID/task/TID."""
     with open(f"/proc/{thread}/schedstat", encoding="ascii") as file:
         return int(file.read().split()[0])
