@@ -17,6 +17,10 @@ class Figures:
     def add(self, what, who, unit, value):
         self.rows.setdefault((what, who, unit), []).append(value)
 
+    def last(self, what, who, unit):
+        """The value that was added last."""
+        return self.rows[(what, who, unit)][-1]
+
     def ratio(self, name, over, under, goal=None, better="more"):
         """Of two keys (what, who, unit). Rounds are divided one by one, since what is measured
         side by side shares its disturbances. goal: at least, or with better="less" at most."""

@@ -48,7 +48,7 @@ def wait_for(condition, what, process=None, log=None):
             raise Failed(f"{what}: ended with {process.returncode}\n{tail(log)}")
         if time.monotonic() > end_s:
             raise Failed(f"{what}: not within {PATIENCE_S} s\n{tail(log)}")
-        time.sleep(0.02)
+        time.sleep(0.005)
 
 
 def tail(log):

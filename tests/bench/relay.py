@@ -3,6 +3,7 @@
 
 import json
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -15,6 +16,7 @@ FILL = 0.9  # of them in use, with all the calls of a case
 GATEWAY_MAC = "02:00:00:00:00:01"
 CALLER = {4: "192.0.2.1", 6: "2001:db8:c::1"}
 CALLEE = {4: "203.0.113.1", 6: "2001:db8:d::1"}
+RESYNC_DONE = re.compile(r"resync: done")
 N_OTHER_BUFFERS = 16384  # beside those that hold a capture
 
 
@@ -23,8 +25,9 @@ def n_addresses(n_pairs):
     return max(1, -(-n_pairs // int(PAIRS * FILL)))
 
 
-def realm(name, port, n, index=0):
-    """A realm with IPv4 and IPv6, n addresses each, whose gateway needs not be asked for."""
+def realm(name, port, n, index=0, only=None):
+    """A realm with IPv4 and IPv6, n addresses each, or with one of the families (4 or 6) alone.
+    Its gateways need not be asked for."""
     nets = (
         ("ipv4", f"198.{18 + index}.0.0/16", f"198.{18 + index}.0.1",
          f"198.{18 + index}.1.1-198.{18 + index}.{1 + n // 256}.{n % 256}"),
@@ -33,6 +36,8 @@ def realm(name, port, n, index=0):
     )  # yapf: disable
     text = f'{{ name = "{name}"; port = "{port}";\n'
     for key, prefix, gateway, pool in nets:
+        if only and key != f"ipv{only}":
+            continue
         text += f'\t{key} = {{ prefix = "{prefix}"; gateway = "{gateway}"; pool = [ "{pool}" ];\n'
         text += f'\t\tneighbours = ( {{ address = "{gateway}"; mac = "{GATEWAY_MAC}"; }} ); }};\n'
     return text + "}"
@@ -43,11 +48,11 @@ class Relay:
 
     devices: name -> EAL device; a name that is in `held` waits for release().
     realms: texts of realm(). sockets: command sockets beside self.socket.
-    dataplane, control: further options of these groups.
+    dataplane, media, control: further options of these groups.
     """
 
     def __init__(self, bench, devices, realms, held=(), sockets=(), netns=None, dataplane=None,
-                 control=None):
+                 media=None, control=None):
         self.bench = bench
         self.folder = bench.scratch.path("relay")
         self.conf = os.path.join(self.folder, "conf")
@@ -59,6 +64,7 @@ class Relay:
         self.held = held
         self.realms = realms
         self.dataplane = {"cores": bench.worker_cores(1), "poll": '"busy"', **(dataplane or {})}
+        self.media = media or {}
         self.control = control or {}
         self.dp = None
         self.daemon = None
@@ -89,14 +95,14 @@ class Relay:
             "instance": {
                 "run_dir": f'"{self.folder}/run"',
                 "hugepage_dir": f'"{huge}/relay"' if huge else '""',
-                "log_level": '"warning"',
+                "log_level": '"info"',
             },
             "dataplane": {
                 "main_core": self.bench.main_core(),
                 "hugepages": '"require"' if huge else '"off"',
                 **self.dataplane,
             },
-            "media": {"port_min": PORT_MIN, "port_max": PORT_MAX},
+            "media": {"port_min": PORT_MIN, "port_max": PORT_MAX, **self.media},
             "control": {
                 "sockets": json.dumps(self.sockets),
                 "store_dir": f'"{self.folder}/store"',
@@ -137,8 +143,19 @@ class Relay:
 
     def restart_dataplane(self):
         """It adopts the region with its flows, and opens its devices anew."""
+        n = self.n_resyncs()
         end(self.dp)
         self.start_dataplane()
+        self.wait_resync(n)
+
+    def n_resyncs(self):
+        """How often control has gone through all calls."""
+        with open(self.log, encoding="utf-8", errors="replace") as file:
+            return len(RESYNC_DONE.findall(file.read()))
+
+    def wait_resync(self, n):
+        """Until it has once more than n times."""
+        wait_for(lambda: self.n_resyncs() > n, "resync", self.daemon, self.log)
 
     def _is_running(self):
         status = self.rrctl("status", check=False)
@@ -188,6 +205,9 @@ class Relay:
     def worker_ns(self):
         """CPU time of all workers."""
         return sum(cpu_ns(thread) for thread in worker_threads(self.dp.pid))
+
+    def n_workers(self):
+        return len(worker_threads(self.dp.pid))
 
     def control_pid(self):
         """Of the process that runs commands."""
