@@ -62,7 +62,7 @@ STRESS_TESTS := ring region flow msg_ring
 FUZZ_TARGETS := rtpp stdio parse rtp dp_msg shm stream datagram
 # Scripts: tests/golden/NAME, tests/packets/NAME.py, tests/smoke/NAME.sh, tests/sip/NAME.sh,
 # tests/crash/NAME.py.
-GOLDEN_TESTS := transcripts vectors supervision notices full_pool operator cluster command_line front
+GOLDEN_TESTS := transcripts vectors supervision notices full_pool operator cluster command_line front bench
 PACKET_TESTS := relay fragments drops learning slow_path turns workers start_stop hostile_region \
 	addresses flowgen
 SMOKE_TESTS := call_test families_test many_calls_test reinvite_test spoof_test ttl_test \

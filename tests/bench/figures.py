@@ -41,8 +41,12 @@ class Figures:
         self.notes.append(text)
 
     def quotients(self, ratio):
-        pairs = zip(self.rows[tuple(ratio["over"])], self.rows[tuple(ratio["under"])])
+        pairs = zip(self.values(ratio["over"]), self.values(ratio["under"]))
         return [over / under for over, under in pairs if under]
+
+    def values(self, key):
+        """None of what a case that failed did not come to."""
+        return self.rows.get(tuple(key), [])
 
     def to_json(self):
         return {
@@ -52,7 +56,7 @@ class Figures:
             ],
             "ratios": [judged({**ratio, **summary(self.quotients(ratio))})
                        for ratio in self.ratios],
-            "limits": [judged({**limit, **summary(self.rows[tuple(limit["of"])])})
+            "limits": [judged({**limit, **summary(self.values(limit["of"]))})
                        for limit in self.limits],
             "plots": self.plots,
             "notes": self.notes,

@@ -5,8 +5,6 @@ import json
 import os
 import textwrap
 
-import plots
-
 FORMAT = 1
 
 
@@ -85,6 +83,8 @@ def text(report):
 
 
 def write(folder, report):
+    import plots  # which needs what only `tools/deps bench` installs
+
     os.makedirs(folder, exist_ok=True)
     for case in report["cases"]:
         case["images"] = plots.draw_case(folder, case)
