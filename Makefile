@@ -454,7 +454,9 @@ load: $(PROGRAMS)
 
 #: make bench      how fast it is beside testpmd (root; 20 minutes; leaves build/bench/report.md)
 #:                 CASE=cost,small for these cases alone, ROUNDS=N, QUICK=1 for the smallest sizes
-bench: $(PROGRAMS)
+bench:
+	@tools/deps bench
+	@$(MAKE) --no-print-directory -j$$(nproc) all
 	@BUILD=$(BUILD) tests/bench/run $(if $(ROUNDS),--rounds $(ROUNDS)) $(if $(QUICK),--quick) \
 		$(subst $(comma), ,$(CASE))
 
