@@ -15,12 +15,13 @@ def read(path):
 
 
 def output(*args):
+    """What a program says, whether all is well with it or not."""
     try:
         done = subprocess.run(args, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
                               stderr=subprocess.STDOUT, text=True, check=False)
-        return done.stdout.strip()
-    except OSError:
-        return ""
+    except OSError as error:
+        return str(error)
+    return done.stdout.strip()
 
 
 def field(text, name):
@@ -44,7 +45,12 @@ def isolated():
     return read("/sys/devices/system/cpu/isolated") or "none"
 
 
-def describe(build, hugepages):
+def version(folder):
+    said = output("git", "-C", folder, "describe", "--always", "--dirty")
+    return "unknown" if said.startswith("fatal") else said
+
+
+def describe(folder, hugepages):
     """A dict in the order in which it is shown."""
     cpu = read("/proc/cpuinfo")
     memory = read("/proc/meminfo")
@@ -60,6 +66,6 @@ def describe(build, hugepages):
         "kernel": os.uname().release,
         "DPDK": output("pkg-config", "--modversion", "libdpdk"),
         "compiler": output("gcc", "--version").split("\n")[0],
-        "rtprelay": output("git", "-C", build, "describe", "--always", "--dirty"),
+        "rtprelay": version(folder),
         "load average before": read("/proc/loadavg"),
     }

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""What a run takes from the machine for a while: a folder in memory and hugepages.
+"""What a run takes from the machine for a while: a folder in memory, hugepages, namespaces.
 
 What was taken is written down before it is taken, so that the next run gives back what a run that
 was killed could not.
@@ -16,6 +16,7 @@ PAGES = "/sys/kernel/mm/hugepages/hugepages-2048kB/nr_hugepages"
 PAGE_MB = 2
 EAL_PREFIX = "rr_run_rtprelay_bench"  # rtprelay-dp makes its own of its folder, ROOT/relay/run
 EAL_FOLDERS = f"/var/run/dpdk/{EAL_PREFIX}*"  # which the EAL leaves behind
+NAMESPACES = ("rrb-gen", "rrb-fwd")  # of the cases that have kernel interfaces
 N_PAGES = 1024  # both programs, a testpmd and the region, with 262,144 flows
 
 
@@ -36,6 +37,11 @@ def change_pages(delta):
             return int(file.read()) - before
     except OSError:
         return 0
+
+
+def remove_namespaces():
+    for name in NAMESPACES:
+        subprocess.run(["ip", "netns", "del", name], capture_output=True, check=False)
 
 
 def is_alive(pid):
@@ -100,6 +106,7 @@ class Scratch:
     def _remove(self):
         if not os.path.exists(ROOT):
             return
+        remove_namespaces()
         pages = self._read("pages")
         for mount in (self.path("huge"), ROOT):
             if os.path.ismount(mount):

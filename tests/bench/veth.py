@@ -12,8 +12,9 @@ import subprocess
 
 from process import Failed, spawn
 from relay import GATEWAY_MAC
+from scratch import NAMESPACES, remove_namespaces
 
-GEN, FWD = "rrb-gen", "rrb-fwd"
+GEN, FWD = NAMESPACES
 FWD_MAC = "02:00:00:00:00:02"
 SYSCTL = ("net.ipv6.conf.default.disable_ipv6=1", "net.ipv6.conf.all.disable_ipv6=1")
 
@@ -23,11 +24,6 @@ def ip(*words):
     if done.returncode != 0:
         raise Failed(f"ip {' '.join(words)}: {done.stderr.strip()}")
     return done.stdout
-
-
-def remove_namespaces():
-    for name in (GEN, FWD):
-        subprocess.run(["ip", "netns", "del", name], capture_output=True, check=False)
 
 
 class Veths:
