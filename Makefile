@@ -57,7 +57,7 @@ UNIT_TESTS := counters endpoint log config rrctl ring region arp nd mld icmp ste
 	dp_client eal memif side_doors learn parse flow_table flow_read rtp_stats relay rewrite \
 	command fragment_set fragmenter notice_target outbox notifier clearance operator \
 	operator_socket load msg_ring shm_conn rtpp_shm netlink_message media_match address addr_command \
-	media_filter
+	media_filter bench_generator
 STRESS_TESTS := ring region flow msg_ring
 FUZZ_TARGETS := rtpp stdio parse rtp dp_msg shm stream datagram
 # Scripts: tests/golden/NAME, tests/packets/NAME.py, tests/smoke/NAME.sh, tests/sip/NAME.sh,
@@ -97,6 +97,8 @@ test_eal_OBJ := dpdk_app/eal.o dpdk_app/port.o dpdk_app/steering.o dpdk_app/shar
 test_eal_LIBS = $(DP_LIBS) $(COMMON_LIBS)
 test_netlink_message_OBJ := dpdk_app/netlink_message.o
 test_netlink_message_LIBS = -lmnl
+test_bench_generator_OBJ := $(addprefix tests/bench/generator/,frame.o streams.o histogram.o meter.o search.o)
+test_bench_generator_LIBS = $(DP_LIBS) -lpcap
 test_media_match_OBJ := dpdk_app/addr_table.o
 test_media_filter_OBJ := dpdk_app/media_filter.o dpdk_app/bpf/programs.o common/log.o
 test_media_filter_LIBS = $(DP_LIBS)
@@ -240,7 +242,7 @@ TOOLS_CFLAGS = $(COMMON_CFLAGS) -Itools
 # In C++ a function hides the constructor of a struct of its name, which C permits.
 # What is tested is optimised, the tests are not: that took longer than they run.
 TEST_CXXFLAGS = -std=c++17 $(WARN) -Wno-shadow $(BASE_FLAGS) -O0 $(TEST_BUILD) -Icommon -Idpdk_app -Icontrol -Itools \
-	-I$(BUILD)/tests $(DPDK_CFLAGS)
+	-I$(BUILD)/tests -Itests $(DPDK_CFLAGS)
 
 COMMON_LIBS = $(shell pkg-config --libs libconfig)
 DP_LIBS = $(COMMON_LIBS) $(shell pkg-config --libs libdpdk libbpf libmnl)
@@ -295,6 +297,12 @@ $(BUILD)/flowgen: $(FLOWGEN_OBJ) $(COMMON_OBJ)
 SHM_CLIENT_OBJ := $(call objs,tools,rtpp_shm.c) $(call objs,common,msg_ring.c)
 $(BUILD)/librtpp_shm.a: $(SHM_CLIENT_OBJ)
 	$(call say,AR)rm -f $@; ar rcs $@ $^
+# Stands on the other side of a device under test; the benchmarks and their tests start it.
+GENERATOR_SRC := main.c options.c frame.c streams.c histogram.c meter.c search.c trial.c report.c
+GENERATOR_OBJ := $(call objs,tests/bench/generator,$(GENERATOR_SRC))
+GENERATOR_CFLAGS = $(COMMON_CFLAGS) $(DPDK_CFLAGS)
+$(BUILD)/bench-generator: $(GENERATOR_OBJ)
+	$(call say,LINK)$(CC) $(SAN) -o $@ $^ $(DP_LIBS) -ljansson -lpcap
 $(BUILD)/rtpp-shm-example: $(call objs,tools,rtpp_shm_example.c) $(BUILD)/librtpp_shm.a
 	$(call say,LINK)$(CC) $(SAN) -o $@ $^
 $(BUILD)/crash/rtprelay-dp: $(call crash_of,$(DP_OBJ) $(COMMON_OBJ)) $(BPF_PROGRAMS)
@@ -326,6 +334,7 @@ $(eval $(call compile_rule,common,COMMON_CFLAGS))
 $(eval $(call compile_rule,dpdk_app,DP_CFLAGS))
 $(eval $(call compile_rule,control,CONTROL_CFLAGS))
 $(eval $(call compile_rule,tools,TOOLS_CFLAGS))
+$(eval $(call compile_rule,tests/bench/generator,GENERATOR_CFLAGS))
 
 # ---- tests ---------------------------------------------------------------------------------------
 
