@@ -64,7 +64,7 @@ FUZZ_TARGETS := rtpp stdio parse rtp dp_msg shm stream datagram
 # tests/crash/NAME.py.
 GOLDEN_TESTS := transcripts vectors supervision notices full_pool operator cluster command_line front bench
 PACKET_TESTS := relay fragments drops learning slow_path turns workers start_stop hostile_region \
-	addresses flowgen
+	addresses flowgen generator
 SMOKE_TESTS := call_test families_test many_calls_test reinvite_test spoof_test ttl_test \
 	control_restart_test dataplane_restart_test second_instance_test tcp_controller_test \
 	stdio_controller_test overload_test shm_controller_test instances_test shared_test \
@@ -419,11 +419,12 @@ $(BUILD)/tests/layout_dump: $(BUILD)/obj/tests/packets/layout_dump.o $(BUILD)/ob
 	@mkdir -p $(@D)
 	$(call say,LINK)$(CC) $(SAN) -o $@ $^
 
-packets: $(PROGRAMS) $(BUILD)/tests/layout_dump
+packets: $(PROGRAMS) $(BUILD)/tests/layout_dump $(BUILD)/bench-generator
 	$(call run_on_cores,packets,$(PACKET_TESTS),$(PYTHON) tests/packets/$$t.py)
 
 # What the tests of a variant need, to be built with -j before they run.
-check-build: $(PROGRAMS) $(UNIT_BIN) $(BUILD)/tests/layout_dump $(if $(HAS_CORPUS),$(FUZZ_BIN))
+check-build: $(PROGRAMS) $(BUILD)/bench-generator $(UNIT_BIN) $(BUILD)/tests/layout_dump \
+		$(if $(HAS_CORPUS),$(FUZZ_BIN))
 stress-build: $(STRESS_BIN)
 smoke-build: $(PROGRAMS)
 sip-build: $(PROGRAMS)
