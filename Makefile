@@ -466,7 +466,7 @@ load: $(PROGRAMS)
 #:                 CASE=cost,small for these cases alone, ROUNDS=N, QUICK=1 for the smallest sizes
 bench:
 	@tools/deps bench
-	@$(MAKE) --no-print-directory -j$$(nproc) all
+	@$(MAKE) --no-print-directory -j$$(nproc) all $(BUILD)/bench-generator
 	@BUILD=$(BUILD) tests/bench/run $(if $(ROUNDS),--rounds $(ROUNDS)) $(if $(QUICK),--quick) \
 		$(subst $(comma), ,$(CASE))
 
