@@ -405,10 +405,13 @@ int media_filter_reserve(const struct media_filter *f) {
 		nanosleep(&pause, NULL);
 		ret = reserve(fd, f->ifindex);
 	}
-	if (ret < 0)
-		rr_warn("shared", "%s: going on beside others who open the interface: %s",
-			f->port_name, strerror(-ret));
-	return fd;
+	if (ret == 0)
+		return fd;
+	if (fd >= 0)
+		close(fd);
+	rr_warn("shared", "%s: no af_xdp beside another program that opens the interface: %s",
+		f->port_name, strerror(-ret));
+	return ret;
 }
 
 void media_filter_close(struct media_filter *f) {

@@ -30,8 +30,10 @@ struct media_filter {
 void media_filter_init(
 	struct media_filter *f, int ifindex, const char *port_name, const char *run_dir);
 
-// Keep others from the interface until the descriptor is closed: from the sweep until a program of
-// ours is there and signed. Who does not come to an end is waited for during 5 s.
+// Keep others from the interface until the descriptor is closed: from the sweep until an XDP
+// program of ours is there and signed. Who does not come to an end is waited for during 5 s.
+// Returns the descriptor, -EADDRINUSE when the other one was still there, or another negative
+// errno.
 int media_filter_reserve(const struct media_filter *f);
 
 // Take stale programs of ours off the interface. Returns 0, or -EBUSY when an XDP program stays

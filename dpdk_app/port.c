@@ -348,13 +348,16 @@ static int shared_open_by(struct opening *o, enum rr_port_io io) {
 	return ret;
 }
 
-static int shared_open_any(struct opening *o) {
+// An XDP program is not opened unless the interface is reserved.
+static int shared_open_any(struct opening *o, int reserved) {
 	const struct rr_port_config *cfg = o->port->cfg;
+	int ret;
 
-	if (cfg->io != RR_IO_AUTO)
-		return shared_open_by(o, cfg->io);
-	if (shared_open_by(o, RR_IO_AF_XDP) == 0)
-		return 0;
+	if (cfg->io == RR_IO_AF_PACKET)
+		return shared_open_by(o, RR_IO_AF_PACKET);
+	ret = reserved < 0 ? reserved : shared_open_by(o, RR_IO_AF_XDP);
+	if (ret == 0 || cfg->io == RR_IO_AF_XDP)
+		return ret;
 	rr_warn("port", "%s: af_xdp failed, see above; taking io=af_packet, which copies more",
 		cfg->name);
 	return shared_open_by(o, RR_IO_AF_PACKET);
@@ -369,7 +372,7 @@ static int shared_open(struct opening *o) {
 	if (ret < 0)
 		return ret;
 	reserved = media_filter_reserve(&s->filter);
-	ret = shared_open_any(o);
+	ret = shared_open_any(o, reserved);
 	if (reserved >= 0)
 		close(reserved);
 	return ret;

@@ -193,7 +193,7 @@ int shared_port_sign(struct shared_port *s) {
 	int ret = s->io == RR_IO_AF_XDP ? media_filter_adopt_xdp(&s->filter) : 0;
 
 	if (ret < 0)
-		rr_err("shared", "%s: the XDP program is not on %s: %s", config_of(s)->name,
+		rr_warn("shared", "%s: the XDP program on %s is not ours: %s", config_of(s)->name,
 			config_of(s)->device, strerror(-ret));
 	return ret;
 }
