@@ -77,7 +77,8 @@ static inline bool rtp_next(
 	uint32_t rate = rtp_clock_rate[rtp->payload_type];
 
 	if (rtp->seq != (uint16_t)(f->ext_seq_max + 1) || rtp->ssrc != f->ssrc ||
-		rtp->payload_type != f->payload_type || !(f->jitter_part_steps & RTP_SAMPLE_VALID))
+		rtp->payload_type != f->payload_type ||
+		(rate != 0 && !(f->jitter_part_steps & RTP_SAMPLE_VALID)))
 		return false;
 	rr_store_relaxed(&f->ext_seq_max, f->ext_seq_max + 1);
 	if (rate != 0)

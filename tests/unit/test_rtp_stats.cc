@@ -14,7 +14,7 @@
 
 extern "C" {
 #include "flow_totals.h"
-#include "rtp_stats.h"
+#include "rtp_next.h"
 }
 
 using namespace dp;
@@ -134,6 +134,7 @@ class RtpStats : public testing::Test {
       protected:
 	RtpStats() {
 		rtp_stats_init(flow.get(), cold.get());
+		rtp_stats_init(short_flow.get(), short_cold.get());
 	}
 
 	void packet(uint16_t seq, uint32_t timestamp = 0, uint32_t ssrc = 1, uint8_t pt = 0,
@@ -150,7 +151,18 @@ class RtpStats : public testing::Test {
 
 	void feed(const struct rr_rtp &p) {
 		rtp_stats_update(flow.get(), cold.get(), &p, now_us);
+		feed_the_short_way(p);
 		model.packet(p, (double)now_us);
+	}
+
+	// As the packet path does. It leaves what the long way leaves.
+	void feed_the_short_way(const struct rr_rtp &p) {
+		if (rtp_next(short_flow.get(), short_cold.get(), &p, now_us))
+			n_short++;
+		else
+			rtp_stats_update(short_flow.get(), short_cold.get(), &p, now_us);
+		ASSERT_EQ(0, memcmp(flow.get(), short_flow.get(), sizeof(struct rr_flow)));
+		ASSERT_EQ(0, memcmp(cold.get(), short_cold.get(), sizeof(struct rr_flow_cold)));
 	}
 
 	struct rr_flow_totals totals() {
@@ -180,9 +192,19 @@ class RtpStats : public testing::Test {
 
 	Zeroed<struct rr_flow> flow;
 	Zeroed<struct rr_flow_cold> cold;
+	Zeroed<struct rr_flow> short_flow;
+	Zeroed<struct rr_flow_cold> short_cold;
+	uint32_t n_short = 0; // packets that took the short way
 	Model model;
 	uint64_t now_us = 1000000;
 };
+
+TEST_F(RtpStats, EveryPacketInOrderButTheFirstTakesTheShortWay) {
+	for (uint8_t pt : {0, 111}) // with a clock rate of its own, and without
+		for (uint16_t i = 0; i < 10; i++, now_us += 20000)
+			packet((uint16_t)(100 * pt + i), 160U * i, 1U + pt, pt);
+	EXPECT_EQ(18u, n_short);
+}
 
 TEST_F(RtpStats, NothingYet) {
 	struct rr_flow_totals t = totals();
@@ -529,6 +551,8 @@ TEST_F(RtpStats, StretchThatWasWrittenDownCountsOnce) {
 	cold->n_received = 90000;
 	rtp_stats_repair(flow.get(), cold.get());
 	EXPECT_EQ(7u, totals().n_received);
+	*short_flow.get() = *flow.get();
+	*short_cold.get() = *cold.get();
 	packet(18);
 	EXPECT_EQ(9u, totals().n_sent);
 	EXPECT_EQ(8u, totals().n_received);
