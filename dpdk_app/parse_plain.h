@@ -85,14 +85,15 @@ static inline bool plain_local(const struct parse *c, struct pkt *p, const uint8
 // `left` bytes from `ip` to the end of the frame.
 static inline bool plain_ip4(const struct parse *c, struct pkt *p, uint8_t *ip, uint32_t left) {
 	const uint32_t headers = sizeof(struct rte_ipv4_hdr) + sizeof(struct rte_udp_hdr);
-	const uint64_t src[2] = {plain_load32(ip + 12), 0}; // 16 bytes, in halves: as it is read
-	const uint64_t dst[2] = {plain_load32(ip + 16), 0};
+	uint64_t src[2] = {0}, dst[2] = {0}; // 16 bytes, in halves: as they are read
 
 	if (left < headers || ip[0] != RTE_IPV4_VHL_DEF || ip[9] != IPPROTO_UDP ||
 		rte_be_to_cpu_16(plain_load16(ip + 2)) != left ||
 		plain_load16(ip + 6) & PLAIN_FRAGMENT || !ipv4_is_host(ip + 12) ||
 		!plain_ip4_sum_is_right(ip))
 		return false;
+	memcpy(src, ip + 12, 4);
+	memcpy(dst, ip + 16, 4);
 	p->family = RR_FAMILY_IPV4;
 	p->l3_len = sizeof(struct rte_ipv4_hdr);
 	memcpy(p->src, src, sizeof(p->src));
