@@ -39,8 +39,8 @@ struct hop {
 	struct rte_ether_addr mac;
 };
 
-// All that is read is read before the first store, which could change anything for all the compiler
-// knows.
+// A header's fields are read before its first store, which could change anything for all the
+// compiler knows.
 //
 // RFC 6864: a datagram that is never fragmented says so and needs no identification. The sum is one
 // of words as they lie in memory.
@@ -67,11 +67,14 @@ static __rte_always_inline void write_ipv6(const struct pkt *p, const struct loc
 	uint32_t len = UDP_LEN + (uint32_t)p->payload_len;
 	uint32_t version = rte_cpu_to_be_32(UINT32_C(6) << 28 | (uint32_t)p->flow->tos << 20);
 	uint32_t next = rte_cpu_to_be_32(len << 16 | (uint32_t)IPPROTO_UDP << 8 | from->hop_limit);
+	uint8_t addr[2 * sizeof(from->addr)];
+
+	memcpy(addr, from->addr, sizeof(from->addr));
+	memcpy(addr + sizeof(from->addr), p->flow->out, sizeof(p->flow->out));
 
 	store32(ip, version);
 	store32(ip + 4, next);
-	memcpy(ip + 8, from->addr, sizeof(from->addr));
-	memcpy(ip + 24, p->flow->out, sizeof(p->flow->out));
+	memcpy(ip + 8, addr, sizeof(addr));
 }
 
 static __rte_always_inline void write_ether(const struct pkt *p, const struct hop *hop) {
@@ -310,13 +313,9 @@ static __rte_noinline int packet_turn(struct rewrite *r, struct pkt *p, struct h
 // cut.
 static __rte_noinline int packet_large(
 	struct rewrite *r, struct pkt *p, struct hop *hop, uint16_t out_addr) {
-	enum rr_checksum_mode mode;
+	enum rr_checksum_mode mode = checksum_mode(r, p, hop->from);
 	int verdict;
 
-	// pairs with the release in addr_table_add; 0: no address any longer
-	if (rr_load_acquire(&hop->from->mtu) == 0)
-		return RR_C_drop_flow_no_remote;
-	mode = checksum_mode(r, p, hop->from);
 	if (p->payload_len > REWRITE_PAYLOAD_MAX)
 		return RR_C_drop_oversize;
 	if (!nexthop_mac(r, p->flow, hop->from, &hop->mac))
@@ -340,7 +339,8 @@ static __rte_always_inline int rewrite_packet(struct rewrite *r, struct pkt *p) 
 	hop.from = from;
 	mtu = rr_load_acquire(&from->mtu); // pairs with the release in addr_table_add
 	if (RR_UNLIKELY((uint32_t)from->l3_len + UDP_LEN + p->payload_len > mtu))
-		return packet_large(r, p, &hop, out_addr);
+		return mtu == 0 ? (int)RR_C_drop_flow_no_remote // no address any longer
+				: packet_large(r, p, &hop, out_addr);
 	if (RR_UNLIKELY(!nexthop_mac(r, f, from, &hop.mac)))
 		return packet_turn(r, p, &hop);
 	return frame_make(r, p, &hop, checksum_mode(r, p, from));
@@ -377,8 +377,12 @@ static inline void tally_add(const struct burst *b, struct tally *t, const struc
 }
 
 uint32_t rewrite_burst(struct rewrite *r, struct burst *b) {
-	struct tally tally = {.port = b->n > 0 ? b->live[0]->port : 0};
+	struct tally tally = {0};
 	uint32_t n = 0;
+
+	if (b->n == 0)
+		return 0;
+	tally.port = b->live[0]->port;
 
 	for (uint32_t i = 0; i < b->n; i++) {
 		struct pkt *p = b->live[i];
