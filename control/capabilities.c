@@ -59,6 +59,7 @@ bool capability_known(struct slice datestamp, bool has_notify) {
 void capability_print(FILE *out) {
 	fprintf(out, "Basic version: %d\n", CAPABILITY_BASE);
 	for (size_t i = 0; i < RR_ARRAY_LEN(capabilities); i++)
-		fprintf(out, "Extension %s: %s\n", capabilities[i].datestamp,
-			capabilities[i].meaning);
+		if (capabilities[i].condition != NOT_BUILT)
+			fprintf(out, "Extension %s: %s\n", capabilities[i].datestamp,
+				capabilities[i].meaning);
 }
