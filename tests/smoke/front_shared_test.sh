@@ -47,6 +47,7 @@ class Instance:
         done = subprocess.run(["ip", "netns", "exec", LAB["LAB_NS_RELAY"], FRONT, *self.line],
                               capture_output=True, text=True, timeout=60, env=self.environ)
         check(done.returncode == 0, f"it does not start: {done.stderr}")
+        check("learning is compat" in done.stderr, f"it does not say how it learns: {done.stderr}")
         return self
 
     def __exit__(self, *_exc):

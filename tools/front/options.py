@@ -225,8 +225,10 @@ BY_NAME = {option.name: option for option in OPTIONS}
 def usage():
     words = []
     for option in OPTIONS:
-        words.append(f"[{option.name}]" if option.value is None
-                     else f"[{option.name} {option.value}]")
+        value = f" {option.value}" if option.value else ""
+        if option.name == "--overload_prot":  # getopt's optional argument is not a word of its own
+            value = f"[={option.value}]"
+        words.append(f"[{option.name}{value}]")
     lines = ["usage: rtpproxy"]
     for word in words:
         if len(lines[-1]) + 1 + len(word) > 79:
