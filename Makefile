@@ -265,8 +265,8 @@ CRASH_PROGRAMS := $(BUILD)/crash/rtprelay-dp $(BUILD)/crash/rtprelayd
 	load golden crash-programs corpus check-build stress-build smoke-build sip-build crash-build fuzz-build lint-build
 .DEFAULT_GOAL := all
 
-#: make            build all into build/: rtprelay-dp, rtprelayd, rrctl; rtppload; librtpp_shm.a and
-#:                 rtpp-shm-example, for controllers that speak over shared memory
+#: make            build all into build/: rtprelay-dp, rtprelayd, rrctl; rtppload, flowgen;
+#:                 librtpp_shm.a and rtpp-shm-example, for controllers that speak over shared memory
 all: $(PROGRAMS)
 
 help:
