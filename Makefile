@@ -29,7 +29,7 @@ COMMON_SRC := counters.c endpoint.c log.c ring.c shm_region.c shm_addrs.c config
 
 
 DP_SRC := main.c eal.c memif.c port.c steering.c worker.c io.c parse.c addr_table.c flow.c \
-	flow_table.c relay.c learn.c latch.c rtp_stats.c rewrite.c fragment_set.c reassembly.c \
+	flow_table.c forward.c relay.c learn.c latch.c rtp_stats.c rewrite.c fragment_set.c reassembly.c \
 	fragmenter.c packet_ring.c handoff.c punt.c neighbour.c arp.c nd.c mld.c icmp.c command.c upkeep.c \
 	addr_command.c shared_port.c media_filter.c kernel_hops.c netlink_message.c
 # Programs for the kernel, linked into rtprelay-dp as they are.

@@ -12,6 +12,7 @@
 
 #define IP4_LEN 20
 #define IP6_LEN 40
+#define UDP_LEN 8U
 #define ETHERTYPE_IPV4_BE RTE_BE16(0x0800)
 #define ETHERTYPE_IPV6_BE RTE_BE16(0x86dd)
 #define ETHERTYPE_VLAN_BE RTE_BE16(0x8100)
@@ -83,6 +84,8 @@ static int local_fill(struct local_addr *l, const struct rr_shm_addr *a,
 	memcpy(l->addr, a->addr, sizeof(l->addr));
 	l->sum = checksum_fold(checksum_addr(l->addr));
 	l->l3_len = l->family == RR_FAMILY_IPV6 ? IP6_LEN : IP4_LEN;
+	if (l->checksum == RR_CHECKSUM_INCREMENTAL && l->mtu > l->l3_len + UDP_LEN)
+		l->patched_max = (uint16_t)(l->mtu - l->l3_len - UDP_LEN);
 	local_fill_l2(l, &ports->port[a->port]);
 	return 0;
 }
@@ -109,7 +112,7 @@ int addr_table_add(struct addr_table *t, const struct addr_source *from, uint32_
 	const struct rr_shm_addr *addr) {
 	struct local_addr l;
 	int ret = local_fill(&l, addr, from->cfg, from->ports);
-	uint32_t mtu;
+	uint32_t mtu, patched_max;
 
 	if (index >= t->n_addrs)
 		return -EINVAL;
@@ -119,10 +122,13 @@ int addr_table_add(struct addr_table *t, const struct addr_source *from, uint32_
 		addr_table_find(t, l.port, l.vlan, (enum rr_family)l.family, l.addr) != ADDR_NONE)
 		return -EEXIST;
 	mtu = l.mtu;
-	l.mtu = 0;
+	patched_max = l.patched_max;
+	l.mtu = l.patched_max = 0;
 	t->local[index] = l;
 	// pairs with the acquire in addr_table_has and rewrite_packet
 	rr_store_release(&t->local[index].mtu, mtu);
+	// pairs with the acquire in steady_hop
+	rr_store_release(&t->local[index].patched_max, (uint16_t)patched_max);
 	slots_tidy(t);
 	slot_fill(t, index);
 	return 0;
@@ -139,6 +145,7 @@ void addr_table_remove(struct addr_table *t, uint32_t index) {
 		s = slot_next(t, s);
 	rr_store_relaxed(&s->index, ADDR_REMOVED);
 	rr_store_relaxed(&l->mtu, 0U);
+	rr_store_relaxed(&l->patched_max, (uint16_t)0);
 }
 
 int addr_table_build(

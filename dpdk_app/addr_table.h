@@ -18,7 +18,8 @@ struct port_set;
 
 #define ADDR_NONE UINT32_MAX
 #define ADDR_REMOVED (UINT32_MAX - 1) // of a slot: empty, and what follows may have moved past it
-#define ADDR_TABLE_SLOTS 2048 // power of two, at most a quarter full
+#define ADDR_TABLE_BITS 11
+#define ADDR_TABLE_SLOTS (1 << ADDR_TABLE_BITS) // at most a quarter full
 
 // One local address, index as in the region's directory.
 struct local_addr {
@@ -34,7 +35,9 @@ struct local_addr {
 	bool partial_checksums; // of what arrives, see struct port_driver
 	uint8_t hop_limit;
 	uint16_t vlan; // 0 = untagged
-	uint32_t sum; // of the address, see checksum_sum
+	uint16_t patched_max; // bytes of UDP payload that leave with the received checksum brought
+			      // in line, 0 = none do; loaded with acquire as mtu is
+	uint32_t sum; // of the address, see checksum.h
 	// Bytes of IP packet that the port takes; 0: no address, and all else is what is left of
 	// the last one. Whoever looks at the rest has loaded this with acquire before.
 	uint32_t mtu;
@@ -93,9 +96,8 @@ static inline uint32_t addr_table_hash(const uint8_t addr[16], uint32_t key) {
 	uint64_t h;
 
 	memcpy(half, addr, sizeof(half));
-	h = (half[0] ^ key) * UINT64_C(0x9e3779b97f4a7c15);
-	h = (h ^ (h >> 32) ^ half[1]) * UINT64_C(0xd6e8feb86659fd93);
-	return (uint32_t)(h >> 40) & (ADDR_TABLE_SLOTS - 1);
+	h = half[0] ^ (uint64_t)key << 32 ^ (half[1] << 29 | half[1] >> 35);
+	return (uint32_t)(h * UINT64_C(0x9e3779b97f4a7c15) >> (64 - ADDR_TABLE_BITS));
 }
 
 static inline bool addr_table_slot_is(

@@ -4,7 +4,8 @@
 #pragma once
 
 #include <stdint.h>
-#include <string.h>
+
+#include "words.h"
 
 // The 16 bits of a sum of words. A half added to the other one, with the carry coming round, is a
 // rotation.
@@ -19,22 +20,19 @@ static inline uint32_t checksum_fold(uint64_t sum) {
 
 // Of an address of 16 bytes, not folded.
 static inline uint64_t checksum_addr(const uint8_t addr[16]) {
-	uint64_t half[2];
+	uint64_t first = load64(addr), second = load64(addr + 8);
 
-	memcpy(half, addr, sizeof(half));
-	return (half[0] >> 32) + (half[0] & 0xffffffff) + (half[1] >> 32) + (half[1] & 0xffffffff);
+	return (first >> 32) + (first & 0xffffffff) + (second >> 32) + (second & 0xffffffff);
 }
 
-// Sum of what the UDP checksum covers and a relay changes: addresses (IPv4 in the first four of 16
-// bytes, the rest zero), of which the local one was summed up once, and ports. Not folded, below
-// 2^36 - 2^20.
-static inline uint64_t checksum_sum(
-	uint32_t local_sum, const uint8_t remote[16], uint16_t src_port_be, uint16_t dst_port_be) {
-	return local_sum + checksum_addr(remote) + src_port_be + dst_port_be;
+// The same of an IPv4 address in the first four of them, the rest zero.
+static inline uint64_t checksum_addr_ipv4(const uint8_t addr[16]) {
+	return load32(addr);
 }
 
-// RFC 1624: checksum after `was` became `is`, both from checksum_sum. Never 0, which would say that
-// there is none. To subtract is to add the complement: a multiple of 0xffff is a zero here.
+// RFC 1624: checksum after `was` became `is`, sums of some addresses and ports, not folded, below
+// 2^36 - 2^20. Never 0, which would say that there is none. To subtract is to add the complement: a
+// multiple of 0xffff is a zero here.
 static inline uint16_t checksum_replace(uint16_t checksum, uint64_t was, uint64_t is) {
 	uint64_t sum = (uint16_t)~checksum + is + ((UINT64_C(0xffff) << 20) - was);
 

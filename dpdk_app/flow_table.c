@@ -12,7 +12,7 @@ static enum rr_counter refusal(uint16_t flags) {
 	return flags & RR_FLOW_TORN ? RR_C_drop_flow_torn : RR_C_drop_flow_incomplete;
 }
 
-static bool sort_out(const struct flow_table *t, struct burst *b, struct pkt *p) {
+bool flow_table_take(const struct flow_table *t, struct burst *b, struct pkt *p) {
 	struct rr_flow *f = &t->flows[p->slot];
 	uint16_t flags = flow_flags(f);
 	uint8_t owner = rr_load_relaxed(&f->owner);
@@ -29,17 +29,4 @@ static bool sort_out(const struct flow_table *t, struct burst *b, struct pkt *p)
 	else
 		return true;
 	return false;
-}
-
-uint32_t flow_table_burst(const struct flow_table *t, struct burst *b) {
-	uint32_t n = 0;
-
-	for (uint32_t i = 0; i < b->n; i++) {
-		struct pkt *p = b->live[i];
-
-		if (sort_out(t, b, p))
-			b->live[n++] = p;
-	}
-	b->n = n;
-	return n;
 }

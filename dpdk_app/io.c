@@ -39,11 +39,7 @@ void io_fini(struct io *io) {
 	*io = (struct io){0};
 }
 
-static void rx_count(const struct io *io, uint32_t port, const struct burst *b) {
-	uint64_t n_bytes = 0;
-
-	for (uint32_t i = 0; i < b->n; i++)
-		n_bytes += rte_pktmbuf_pkt_len(b->live[i]->m);
+static void rx_count(const struct io *io, uint32_t port, const struct burst *b, uint64_t n_bytes) {
 	count(io, port, RR_C_rx_packets, b->n);
 	count(io, port, RR_C_rx_bytes, n_bytes);
 	if (b->n == BURST_MAX)
@@ -54,15 +50,18 @@ uint32_t io_rx(struct io *io, uint32_t i, struct burst *b) {
 	const struct io_rx_queue *queue = &io->rx[i];
 	const struct port *port = &io->ports->port[queue->port];
 	struct rte_mbuf *m[BURST_MAX];
+	uint64_t n_bytes = 0;
 	uint16_t n;
 
 	if (!port_is_polled(port))
 		return 0;
 	n = rte_eth_rx_burst(port->id, queue->queue, m, BURST_MAX);
-	for (uint16_t k = 0; k < n; k++)
+	for (uint16_t k = 0; k < n; k++) {
+		n_bytes += rte_pktmbuf_pkt_len(m[k]);
 		pkt_add(b, m[k], queue->port);
+	}
 	if (n > 0)
-		rx_count(io, queue->port, b);
+		rx_count(io, queue->port, b, n_bytes);
 	return n;
 }
 
@@ -72,21 +71,27 @@ static void tx_drop(struct io *io, uint32_t port, struct rte_mbuf **m, uint32_t 
 	rte_pktmbuf_free_bulk(m, n);
 }
 
-// Hand packets to the device once. A packet belongs to the driver from then on, so it is measured
+static uint64_t bytes_of(struct rte_mbuf *const *m, uint32_t n) {
+	uint64_t n_bytes = 0;
+
+	for (uint32_t i = 0; i < n; i++)
+		n_bytes += rte_pktmbuf_pkt_len(m[i]);
+	return n_bytes;
+}
+
+// Hand packets to the device once. A packet belongs to the driver from then on, so all are measured
 // before. Returns how many it took.
 static uint32_t tx_burst(struct io *io, uint32_t p, struct rte_mbuf **m, uint32_t n) {
 	const struct port *port = &io->ports->port[p];
-	uint64_t n_bytes[IO_TX_BUFFER + 1];
+	uint64_t n_bytes;
 	uint16_t n_sent;
 
 	if (!port_is_started(port))
 		return 0;
-	n_bytes[0] = 0;
-	for (uint32_t i = 0; i < n; i++)
-		n_bytes[i + 1] = n_bytes[i] + rte_pktmbuf_pkt_len(m[i]);
+	n_bytes = bytes_of(m, n);
 	n_sent = rte_eth_tx_burst(port->id, io->worker, m, (uint16_t)n);
 	count(io, p, RR_C_tx_packets, n_sent);
-	count(io, p, RR_C_tx_bytes, n_bytes[n_sent]);
+	count(io, p, RR_C_tx_bytes, n_bytes - bytes_of(m + n_sent, n - n_sent));
 	return n_sent;
 }
 
@@ -115,7 +120,8 @@ static void tx_flush(struct io *io, uint32_t p, uint64_t now_ns) {
 	}
 }
 
-static void tx_enqueue(struct io *io, uint32_t p, struct rte_mbuf *m, uint64_t now_ns) {
+static __rte_noinline void tx_enqueue(
+	struct io *io, uint32_t p, struct rte_mbuf *m, uint64_t now_ns) {
 	struct io_tx_buffer *tx = &io->tx[p];
 
 	if (tx->n >= BURST_MAX)
@@ -130,8 +136,16 @@ static void tx_enqueue(struct io *io, uint32_t p, struct rte_mbuf *m, uint64_t n
 }
 
 void io_tx(struct io *io, struct burst *b) {
-	for (uint32_t i = 0; i < b->n; i++)
-		tx_enqueue(io, b->live[i]->out_port, b->live[i]->m, b->now_ns);
+	for (uint32_t i = 0; i < b->n; i++) {
+		const struct pkt *p = b->live[i];
+		struct io_tx_buffer *tx = &io->tx[p->out_port];
+
+		// neither the first one nor one too many
+		if (RR_LIKELY(tx->n - 1 < BURST_MAX - 1))
+			tx->m[tx->n++] = p->m;
+		else
+			tx_enqueue(io, p->out_port, p->m, b->now_ns);
+	}
 	b->n = 0;
 }
 

@@ -236,7 +236,7 @@ static int tables_init(void) {
 		.n_media_ports = dp.region.n_media_ports,
 	};
 	for (uint32_t p = 0; p < dp.ports.n; p++) {
-		memcpy(dp.parse.mac[p], dp.ports.port[p].mac.addr_bytes, RTE_ETHER_ADDR_LEN);
+		memcpy(&dp.parse.mac[p], dp.ports.port[p].mac.addr_bytes, RTE_ETHER_ADDR_LEN);
 		dp.parse.shared[p] = port_is_shared(dp.ports.port[p].cfg);
 	}
 	return 0;

@@ -134,10 +134,10 @@ static inline bool neighbour_word_mac(uint64_t word, struct rte_ether_addr *mac)
 	return word & NEIGHBOUR_WORD_RESOLVED;
 }
 
-// Worker: MAC behind a handle. Returns 0, -EAGAIN while it is not resolved, -ESTALE when the entry
-// was given up since (find again).
-static inline int neighbour_mac(
-	const struct neighbour_view *v, uint32_t handle, struct rte_ether_addr *mac) {
+// Worker: MAC behind a handle, as it lies in memory, in the first six bytes of `mac`; the other two
+// mean nothing. Returns 0, -EAGAIN while it is not resolved, -ESTALE when the entry was given up
+// since (find again).
+static inline int neighbour_mac(const struct neighbour_view *v, uint32_t handle, uint64_t *mac) {
 	uint32_t pos = handle & NEIGHBOUR_HANDLE_INDEX_MASK;
 	struct neighbour_slot *slot;
 	uint64_t word;
@@ -151,7 +151,8 @@ static inline int neighbour_mac(
 		return -ESTALE;
 	if (RR_UNLIKELY(rr_load_relaxed(&slot->used) == 0))
 		rr_store_relaxed(&slot->used, 1U);
-	return neighbour_word_mac(word, mac) ? 0 : -EAGAIN;
+	*mac = rte_cpu_to_le_64(word);
+	return word & NEIGHBOUR_WORD_RESOLVED ? 0 : -EAGAIN;
 }
 
 // Main: take in the next hop towards addr, to be asked for at the next tick.

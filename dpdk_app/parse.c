@@ -363,7 +363,7 @@ static int ether_check(struct walk *w, uint32_t *type) {
 	if (RR_UNLIKELY(!walk_can_read(w, ETHER_LEN)))
 		return RR_C_drop_rx_segments;
 	w->group_mac = f->data[0] & 1;
-	if (RR_UNLIKELY(!w->group_mac && memcmp(f->data, w->c->mac[f->port], 6) != 0))
+	if (RR_UNLIKELY(!w->group_mac && memcmp(f->data, &w->c->mac[f->port], 6) != 0))
 		return RR_C_drop_eth_dst;
 	*type = field16(f->data + 12);
 	w->p->vlan = stripped ? f->vlan & VLAN_ID_MASK : 0;
@@ -528,6 +528,7 @@ static __rte_noinline bool take_any(const struct parse *c, struct burst *b, stru
 	uint32_t ip_end;
 	int verdict;
 
+	p->is_patchable = false;
 	gather(p->m);
 	f = frame_of(p);
 	verdict = parse_frame(c, &f, p, &ip_end);
@@ -549,7 +550,7 @@ static inline void prefetch_flow(const struct parse *c, const struct pkt *p) {
 	rte_prefetch0(&c->flows[p->slot].seq);
 }
 
-static inline bool take_in(const struct parse *c, struct burst *b, struct pkt *p) {
+static __rte_always_inline bool take_in(const struct parse *c, struct burst *b, struct pkt *p) {
 	if (RR_UNLIKELY(!parse_plain(c, p)) && !take_any(c, b, p))
 		return false;
 	prefetch_flow(c, p);

@@ -18,7 +18,7 @@ struct parse {
 	const struct rr_flow *flows; // prefetched, never read
 	uint32_t media_port_min;
 	uint32_t n_media_ports;
-	uint8_t mac[RR_MAX_PORTS][8]; // own MAC address of each port, two bytes of padding
+	uint64_t mac[RR_MAX_PORTS]; // own MAC address of each port, in the first six bytes
 	bool shared[RR_MAX_PORTS]; // what is not media on this port is the kernel's
 };
 

@@ -1,15 +1,16 @@
 // SPDX-License-Identifier: BSD-2-Clause
 // The burst that a worker carries through its stages, and the view of each packet in it.
 //
-// A stage takes the whole burst, moves what survives to the front of `live` and returns how many
-// are left. A packet leaves the line by one of three side doors, each a list in the burst that the
-// worker empties after the last stage: dropped (counted by reason, freed in bulk), punted (to the
-// slow path) and handed (to the worker that owns the flow). The lists never overflow: a packet
-// enters at most one of them. A fourth one, turned, holds relayed packets whose destination is an
-// address of ours: they are taken in again. A fifth one holds IP fragments until the worker sees to
-// them. A burst belongs to one worker and lives on its stack or in its struct.
+// The parser takes the whole burst, the stages behind it take one packet after the other; each
+// moves what survives to the front of `live`. A packet leaves the line by one of three side doors,
+// each a list in the burst that the worker empties after the last stage: dropped (counted by
+// reason, freed in bulk), punted (to the slow path) and handed (to the worker that owns the flow).
+// The lists never overflow: a packet enters at most one of them. A fourth one, turned, holds
+// relayed packets whose destination is an address of ours: they are taken in again. A fifth one
+// holds IP fragments until the worker sees to them. A burst belongs to one worker and lives on its
+// stack or in its struct.
 //
-//	burst_reset, pkt_add ... -> parse -> flow_table -> relay -> rewrite -> io
+//	burst_reset, pkt_add ... -> parse -> forward (flow_table -> relay -> rewrite) -> io
 #pragma once
 
 #include <stdbool.h>
@@ -45,7 +46,7 @@ struct pkt {
 	uint8_t port; // worker: Ethernet port of arrival, index into the configuration's ports
 	uint8_t out_port; // rewrite: Ethernet port to leave by, same index
 	uint8_t owner; // flow_table, rewrite: worker to hand over to
-	uint8_t reserved[1];
+	bool is_patchable; // parse: plain, and its UDP checksum can be brought in line
 };
 RR_STATIC_ASSERT(sizeof(struct pkt) == RR_CACHE_LINE, "one line a packet");
 

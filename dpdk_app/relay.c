@@ -10,9 +10,10 @@
 #include <string.h>
 
 #include "clock.h"
+#include "flow_account.h"
 #include "flow_learned.h"
 #include "latch.h"
-#include "rtp_next.h"
+#include "rtp_stats.h"
 
 // One datagram with all that its handling needs.
 struct work {
@@ -157,40 +158,13 @@ static void spread(struct work *w, uint32_t actions) {
 		tell_control(w, w->p->slot);
 }
 
-static inline void count_gap(struct rr_flow *f, uint64_t now_ns) {
-	uint64_t gap_us = (now_ns - f->last_seen_ns) / 1000;
-
-	if (RR_UNLIKELY(gap_us > f->max_gap_us))
-		rr_store_relaxed(
-			&f->max_gap_us, gap_us < UINT32_MAX ? (uint32_t)gap_us : UINT32_MAX);
-}
-
-static void first_datagram(struct work *w) {
-	if (w->c->n_packets_high == 0 && w->c->first_seen_ns == 0)
-		rr_store_relaxed(&w->c->first_seen_ns, w->burst->now_ns);
-}
-
-static inline void account_rtp(
-	struct rr_flow *f, struct rr_flow_cold *c, const struct rr_rtp *rtp, uint64_t now_us) {
-	if (RR_UNLIKELY(!rtp_next(f, c, rtp, now_us)))
-		rtp_stats_update(f, c, rtp, now_us);
-}
-
-static inline void account(struct work *w) {
+static void account(struct work *w) {
 	struct rr_flow *f = w->f;
 	uint64_t now_ns = w->burst->now_ns;
 
-	if (RR_UNLIKELY(f->n_packets == 0))
-		first_datagram(w);
-	else
-		count_gap(f, now_ns);
-	rr_store_relaxed(&f->n_packets, f->n_packets + 1);
-	if (RR_UNLIKELY(f->n_packets == 0))
-		rr_add_relaxed(&w->c->n_packets_high, 1);
-	rr_store_relaxed(&f->n_bytes, f->n_bytes + w->p->payload_len);
-	rr_store_relaxed(&f->last_seen_ns, now_ns);
-	if (RR_LIKELY(w->d.is_rtp))
-		account_rtp(f, w->c, &w->d.rtp, now_ns / 1000);
+	flow_account(f, w->c, w->p->payload_len, now_ns);
+	if (w->d.is_rtp)
+		rtp_stats_update(f, w->c, &w->d.rtp, now_ns / 1000);
 	else if (!is_rtcp(w->p))
 		rtp_stats_parse_error(w->c);
 	if (RR_UNLIKELY(!(f->flags & RR_FLOW_HAS_OUT)))
@@ -220,21 +194,13 @@ static inline bool take_in(struct work *w) {
 	return false;
 }
 
-uint32_t relay_burst(struct relay *r, struct burst *b) {
-	uint32_t n = 0;
+bool relay_take(struct relay *r, struct burst *b, struct pkt *p) {
+	struct work w;
 
-	for (uint32_t i = 0; i < b->n; i++) {
-		struct pkt *p = b->live[i];
-		struct work w;
-
-		w.relay = r;
-		w.burst = b;
-		w.p = p;
-		w.f = p->flow;
-		w.c = &r->table->cold[p->slot];
-		if (take_in(&w))
-			b->live[n++] = p;
-	}
-	b->n = n;
-	return n;
+	w.relay = r;
+	w.burst = b;
+	w.p = p;
+	w.f = p->flow;
+	w.c = &r->table->cold[p->slot];
+	return take_in(&w);
 }

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 // Stage: source check and learning, the flow's counters and RTP statistics.
 //
-// Needs flow_table's `flow`. Survivors were accepted and have somewhere to go. Everything it
+// Needs flow_table's `flow`. What goes on was accepted and has somewhere to go. Everything it
 // writes is this worker's flow, that flow's peer and, when RTP taught an address, the RTCP flow
 // beside it with its peer: one owner has them all.
 #pragma once
@@ -19,4 +19,5 @@ struct relay {
 	uint32_t safe_learn_packets;
 };
 
-uint32_t relay_burst(struct relay *r, struct burst *b);
+// Returns true when the packet goes on to the next stage.
+bool relay_take(struct relay *r, struct burst *b, struct pkt *p);

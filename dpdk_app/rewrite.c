@@ -9,110 +9,28 @@
 #include <errno.h>
 #include <string.h>
 
-#include <rte_ip.h>
-#include <rte_udp.h>
-
 #include "checksum.h"
+#include "headers.h"
 
-#define UDP_LEN 8
 #define UDP_CHECKSUM_OFFSET 6
-#define IP4_CHECKSUM_OFFSET 10
 
 static inline uint32_t ip_len(uint8_t family) {
 	return family == RR_FAMILY_IPV6 ? sizeof(struct rte_ipv6_hdr) : sizeof(struct rte_ipv4_hdr);
 }
 
-static inline uint32_t load32(const uint8_t *at) {
-	uint32_t word;
-
-	memcpy(&word, at, sizeof(word));
-	return word;
-}
-
-static inline void store32(uint8_t *at, uint32_t word) {
-	memcpy(at, &word, sizeof(word));
-}
-
-// Where a datagram goes next: the local address that it leaves from, and the next hop.
-struct hop {
-	const struct local_addr *from;
-	struct rte_ether_addr mac;
-};
-
-// A header's fields are read before its first store, which could change anything for all the
-// compiler knows.
-//
-// RFC 6864: a datagram that is never fragmented says so and needs no identification. The sum is one
-// of words as they lie in memory.
-static __rte_always_inline void write_ipv4(const struct pkt *p, const struct local_addr *from) {
-	uint8_t *ip = p->udp - sizeof(struct rte_ipv4_hdr);
-	uint32_t len = sizeof(struct rte_ipv4_hdr) + UDP_LEN + p->payload_len;
-	uint32_t version = rte_cpu_to_be_32(
-		(uint32_t)RTE_IPV4_VHL_DEF << 24 | (uint32_t)p->flow->tos << 16 | len);
-	uint32_t ttl = rte_cpu_to_be_32((uint32_t)from->hop_limit << 24 | IPPROTO_UDP << 16);
-	uint32_t src = load32(from->addr), dst = load32(p->flow->out);
-	uint16_t checksum = (uint16_t)~checksum_fold(
-		(uint64_t)version + RTE_BE32(RTE_IPV4_HDR_DF_FLAG) + ttl + src + dst);
-
-	store32(ip, version);
-	store32(ip + 4, RTE_BE32(RTE_IPV4_HDR_DF_FLAG));
-	store32(ip + 8, ttl);
-	memcpy(ip + IP4_CHECKSUM_OFFSET, &checksum, sizeof(checksum));
-	store32(ip + 12, src);
-	store32(ip + 16, dst);
-}
-
-static __rte_always_inline void write_ipv6(const struct pkt *p, const struct local_addr *from) {
-	uint8_t *ip = p->udp - sizeof(struct rte_ipv6_hdr);
-	uint32_t len = UDP_LEN + (uint32_t)p->payload_len;
-	uint32_t version = rte_cpu_to_be_32(UINT32_C(6) << 28 | (uint32_t)p->flow->tos << 20);
-	uint32_t next = rte_cpu_to_be_32(len << 16 | (uint32_t)IPPROTO_UDP << 8 | from->hop_limit);
-	uint8_t addr[2 * sizeof(from->addr)];
-
-	memcpy(addr, from->addr, sizeof(from->addr));
-	memcpy(addr + sizeof(from->addr), p->flow->out, sizeof(p->flow->out));
-
-	store32(ip, version);
-	store32(ip + 4, next);
-	memcpy(ip + 8, addr, sizeof(addr));
-}
-
-static __rte_always_inline void write_ether(const struct pkt *p, const struct hop *hop) {
-	const struct local_addr *from = hop->from;
-	uint8_t *ether = p->udp - rewrite_len(from);
-	uint8_t tail[sizeof(from->l2_tail)];
-
-	memcpy(tail, from->l2_tail, sizeof(tail));
-	memcpy(ether, &hop->mac, sizeof(hop->mac));
-	// As long as with a tag: without one the IP header overwrites the rest.
-	memcpy(ether + sizeof(hop->mac), tail, sizeof(tail));
-}
-
-static __rte_always_inline void write_udp(const struct pkt *p, uint16_t checksum) {
-	struct rte_udp_hdr *udp = (void *)p->udp;
-	uint16_t src_port_be = p->flow->out_src_port_be;
-	uint16_t dst_port_be = p->flow->out_port_be;
-	uint16_t len = (uint16_t)(UDP_LEN + p->payload_len);
-
-	udp->src_port = src_port_be;
-	udp->dst_port = dst_port_be;
-	udp->dgram_len = rte_cpu_to_be_16(len);
-	udp->dgram_cksum = checksum;
-}
-
-// The received checksum, brought in line with the new addresses and ports. 0 stays 0: the sender
-// wanted none, and only IPv4 has such datagrams.
-static __rte_always_inline uint16_t checksum_update(
+// 0 stays 0: the sender wanted none, and only IPv4 has such datagrams.
+static inline uint16_t checksum_update(
 	const struct rewrite *r, const struct pkt *p, const struct local_addr *from) {
 	const struct rte_udp_hdr *udp = (const void *)p->udp;
+
 	const struct local_addr *came_to = &r->table->addrs->local[p->addr];
 	const struct rr_flow *f = p->flow;
 
 	if (udp->dgram_cksum == 0)
 		return 0;
 	return checksum_replace(udp->dgram_cksum,
-		checksum_sum(came_to->sum, p->src, p->src_port_be, udp->dst_port),
-		checksum_sum(from->sum, f->out, f->out_src_port_be, f->out_port_be));
+		came_to->sum + checksum_addr(p->src) + load32(p->udp),
+		from->sum + checksum_addr(f->out) + f->out_src_port_be + f->out_port_be);
 }
 
 // Sum of the pseudo header, not complemented.
@@ -144,7 +62,7 @@ static uint32_t chain_sum(const struct rte_mbuf *m, uint32_t offset) {
 }
 
 static __rte_noinline void checksum_compute(struct rte_mbuf *m, const struct local_addr *from) {
-	uint32_t offset = rewrite_len(from);
+	uint32_t offset = headers_len(from);
 	uint8_t *udp = rte_pktmbuf_mtod_offset(m, uint8_t *, offset);
 	uint64_t sum = (uint64_t)chain_sum(m, offset) + pseudo_sum(udp, from->family);
 	uint16_t checksum = (uint16_t)~checksum_fold(sum);
@@ -155,7 +73,7 @@ static __rte_noinline void checksum_compute(struct rte_mbuf *m, const struct loc
 // The device adds the sum over header and payload to that of the pseudo header, which it finds in
 // the checksum field.
 static void checksum_offload(struct rte_mbuf *m, const struct local_addr *from) {
-	uint8_t *udp = rte_pktmbuf_mtod_offset(m, uint8_t *, rewrite_len(from));
+	uint8_t *udp = rte_pktmbuf_mtod_offset(m, uint8_t *, headers_len(from));
 
 	checksum_store(udp, pseudo_sum(udp, from->family));
 	m->tx_offload = 0;
@@ -218,8 +136,8 @@ static uint32_t nexthop_find(struct rewrite *r, struct rr_flow *f, const struct 
 }
 
 // MAC address of the next hop. Returns false while it is not known; it has then been asked for.
-static __rte_always_inline bool nexthop_mac(struct rewrite *r, struct rr_flow *f,
-	const struct local_addr *from, struct rte_ether_addr *mac) {
+static __rte_always_inline bool nexthop_mac(
+	struct rewrite *r, struct rr_flow *f, const struct local_addr *from, uint64_t *mac) {
 	uint32_t handle = f->nexthop;
 	int ret = -ESTALE;
 
@@ -254,14 +172,9 @@ static __rte_always_inline int frame_make(
 	const struct local_addr *from = hop->from;
 	uint16_t checksum = mode == RR_CHECKSUM_INCREMENTAL ? checksum_update(r, p, from) : 0;
 
-	if (RR_UNLIKELY(!make_room(p, rewrite_len(from))))
+	if (RR_UNLIKELY(!make_room(p, headers_len(from))))
 		return RR_C_drop_headroom;
-	write_ether(p, hop);
-	if (from->family == RR_FAMILY_IPV6)
-		write_ipv6(p, from);
-	else
-		write_ipv4(p, from);
-	write_udp(p, checksum);
+	headers_write(p->udp, p->payload_len, p->flow, hop, checksum);
 	p->m->ol_flags &= RTE_MBUF_F_INDIRECT | RTE_MBUF_F_EXTERNAL;
 	checksum_finish(p->m, from, mode, checksum);
 	p->out_port = from->port;
@@ -298,7 +211,7 @@ static __rte_noinline int packet_turn(struct rewrite *r, struct pkt *p, struct h
 		return RR_C_drop_neighbour;
 	if (n_turns >= REWRITE_TURNS_MAX)
 		return RR_C_drop_loop;
-	memcpy(&hop->mac, hop->from->l2_tail, sizeof(hop->mac));
+	hop->mac = load64(hop->from->l2_tail);
 	verdict =
 		frame_make_apart(r, p, hop, mode == RR_CHECKSUM_OFFLOAD ? RR_CHECKSUM_FULL : mode);
 	if (verdict != VERDICT_SEND)
@@ -338,7 +251,7 @@ static __rte_always_inline int rewrite_packet(struct rewrite *r, struct pkt *p) 
 	from = &r->table->addrs->local[out_addr];
 	hop.from = from;
 	mtu = rr_load_acquire(&from->mtu); // pairs with the release in addr_table_add
-	if (RR_UNLIKELY((uint32_t)from->l3_len + UDP_LEN + p->payload_len > mtu))
+	if (RR_UNLIKELY((uint32_t)from->l3_len + HEADERS_UDP_LEN + p->payload_len > mtu))
 		return mtu == 0 ? (int)RR_C_drop_flow_no_remote // no address any longer
 				: packet_large(r, p, &hop, out_addr);
 	if (RR_UNLIKELY(!nexthop_mac(r, f, from, &hop.mac)))
@@ -355,49 +268,14 @@ static bool send_otherwise(struct burst *b, struct pkt *p, int verdict) {
 	return verdict == VERDICT_LARGE;
 }
 
-// Relayed packets that came in by one port, not yet in its counters.
-struct tally {
-	uint32_t port;
-	uint32_t n_packets;
-	uint64_t n_bytes;
-};
+bool rewrite_take(struct rewrite *r, struct burst *b, struct pkt *p) {
+	int verdict = rewrite_packet(r, p);
 
-static inline void tally_settle(const struct burst *b, struct tally *t) {
-	rr_add_relaxed(&b->counters[t->port][RR_C_relayed_packets], t->n_packets);
-	rr_add_relaxed(&b->counters[t->port][RR_C_relayed_bytes], t->n_bytes);
-}
-
-static inline void tally_add(const struct burst *b, struct tally *t, const struct pkt *p) {
-	if (RR_UNLIKELY(p->port != t->port)) {
-		tally_settle(b, t);
-		*t = (struct tally){.port = p->port};
+	if (RR_UNLIKELY(verdict >= 0)) {
+		pkt_drop(b, p, (enum rr_counter)verdict);
+		return false;
 	}
-	t->n_packets++;
-	t->n_bytes += p->payload_len;
-}
-
-uint32_t rewrite_burst(struct rewrite *r, struct burst *b) {
-	struct tally tally = {0};
-	uint32_t n = 0;
-
-	if (b->n == 0)
-		return 0;
-	tally.port = b->live[0]->port;
-
-	for (uint32_t i = 0; i < b->n; i++) {
-		struct pkt *p = b->live[i];
-		int verdict = rewrite_packet(r, p);
-
-		if (RR_UNLIKELY(verdict >= 0)) {
-			pkt_drop(b, p, (enum rr_counter)verdict);
-			continue;
-		}
-		tally_add(b, &tally, p);
-		if (RR_UNLIKELY(verdict != VERDICT_SEND) && !send_otherwise(b, p, verdict))
-			continue;
-		b->live[n++] = p;
-	}
-	tally_settle(b, &tally);
-	b->n = n;
-	return n;
+	pkt_count(b, p, RR_C_relayed_packets, 1);
+	pkt_count(b, p, RR_C_relayed_bytes, p->payload_len);
+	return RR_LIKELY(verdict == VERDICT_SEND) || send_otherwise(b, p, verdict);
 }

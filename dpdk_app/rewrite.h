@@ -1,14 +1,12 @@
 // SPDX-License-Identifier: BSD-2-Clause
 // Stage: new Ethernet, IP and UDP headers in front of the payload, of either family.
 //
-// Needs parse's `udp`, lengths and family, and the flow. Survivors are frames ready to send by
+// Needs parse's `udp`, lengths and family, and the flow. What goes on is a frame ready to send by
 // `out_port`; what leaves by an offloading port carries the mbuf flags for it. What is for an
 // address of ours on the same link (a call that passes the relay twice) is turned: it is whole as
 // if it came from the wire, and is taken in again. What is larger than the outgoing MTU is large:
 // a whole frame as the others, still to be cut.
 #pragma once
-
-#include <string.h>
 
 #include "flow.h"
 #include "neighbour.h"
@@ -24,9 +22,5 @@ struct rewrite {
 	uint64_t turned_flag; // of mbufs that have turned; their hash.usr says how often
 };
 
-uint32_t rewrite_burst(struct rewrite *r, struct burst *b);
-
-// Length of the headers up to the UDP header.
-static inline uint32_t rewrite_len(const struct local_addr *from) {
-	return (uint32_t)from->l2_len + from->l3_len;
-}
+// Returns true when the packet stays in live.
+bool rewrite_take(struct rewrite *r, struct burst *b, struct pkt *p);

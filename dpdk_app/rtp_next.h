@@ -31,15 +31,16 @@ static inline uint32_t rtp_hint_value(uint16_t hint) {
 // One step of RFC 3550 A.8 with the difference d of two relative transit times.
 static inline void rtp_jitter_step(struct rr_flow *f, struct rr_flow_cold *c, int32_t d) {
 	uint32_t size = d < 0 ? 0U - (uint32_t)d : (uint32_t)d;
-	uint32_t jitter = f->jitter_q4;
+	uint32_t jitter = f->jitter_q4, part_q4;
+	uint8_t part_steps = (uint8_t)(f->jitter_part_steps + 1);
 
 	size = size < RTP_DELTA_MAX ? size : RTP_DELTA_MAX;
 	jitter += size - ((jitter + 8) >> 4);
+	part_q4 = f->jitter_part_q4 + jitter;
 	rr_store_relaxed(&f->jitter_q4, jitter);
-	rr_store_relaxed(&f->jitter_part_q4, f->jitter_part_q4 + jitter);
-	rr_store_relaxed(&f->jitter_part_steps, (uint8_t)(f->jitter_part_steps + 1));
-	if (RR_UNLIKELY((f->jitter_part_steps & RTP_PART_STEPS) == RTP_PART_MAX ||
-			f->jitter_part_q4 >= UINT32_C(1) << 31))
+	rr_store_relaxed(&f->jitter_part_q4, part_q4);
+	rr_store_relaxed(&f->jitter_part_steps, part_steps);
+	if (RR_UNLIKELY((part_steps & RTP_PART_MAX) || part_q4 >= UINT32_C(1) << 31))
 		rtp_jitter_flush(f, c);
 	if (RR_UNLIKELY(jitter > rtp_hint_value(f->jitter_max_hint)))
 		rtp_jitter_raise_max(f, c, jitter);
@@ -50,6 +51,8 @@ static inline void rtp_jitter_step(struct rr_flow *f, struct rr_flow_cold *c, in
 static inline bool rtp_timestamp_was_reset(int32_t step, uint32_t elapsed) {
 	uint64_t unit = elapsed != 0 ? elapsed : 1;
 
+	if (RR_LIKELY((uint32_t)step <= RTP_FORWARD_RESET))
+		return false;
 	return step < 0 ? (uint64_t) - (int64_t)step > RTP_BACKWARD_RESET * unit
 			: (uint64_t)step > RTP_FORWARD_RESET * unit;
 }
@@ -68,20 +71,24 @@ static inline void rtp_jitter_sample(struct rr_flow *f, struct rr_flow_cold *c,
 		rtp_jitter_step(f, c, (int32_t)(transit - f->transit));
 	rr_store_relaxed(&f->transit, transit);
 	rr_store_relaxed(&f->rtp_ts, rtp->timestamp);
-	rr_store_relaxed(&f->jitter_part_steps, (uint8_t)(f->jitter_part_steps | RTP_SAMPLE_VALID));
+	if (!usable)
+		rr_store_relaxed(
+			&f->jitter_part_steps, (uint8_t)(f->jitter_part_steps | RTP_SAMPLE_VALID));
 }
 
-// Takes the packet in when it is the next one; else returns false, and nothing has changed.
-static inline bool rtp_next(
+// Whether it is the next packet of the stream, and the last one left a sample for its jitter.
+static inline bool rtp_is_next(const struct rr_flow *f, const struct rr_rtp *rtp) {
+	return rtp->seq == (uint16_t)(f->ext_seq_max + 1) && rtp->ssrc == f->ssrc &&
+	       rtp->payload_type == f->payload_type &&
+	       ((f->jitter_part_steps & RTP_SAMPLE_VALID) ||
+		       rtp_clock_rate[rtp->payload_type] == 0);
+}
+
+static inline void rtp_take_next(
 	struct rr_flow *f, struct rr_flow_cold *c, const struct rr_rtp *rtp, uint64_t now_us) {
 	uint32_t rate = rtp_clock_rate[rtp->payload_type];
 
-	if (rtp->seq != (uint16_t)(f->ext_seq_max + 1) || rtp->ssrc != f->ssrc ||
-		rtp->payload_type != f->payload_type ||
-		(rate != 0 && !(f->jitter_part_steps & RTP_SAMPLE_VALID)))
-		return false;
 	rr_store_relaxed(&f->ext_seq_max, f->ext_seq_max + 1);
 	if (rate != 0)
 		rtp_jitter_sample(f, c, rtp, rate, true, now_us);
-	return true;
 }

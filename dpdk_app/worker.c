@@ -67,9 +67,7 @@ static void line(struct worker *w) {
 	struct burst *b = &w->burst;
 
 	parse_burst(w->parse, b);
-	flow_table_burst(&w->table, b);
-	relay_burst(&w->relay, b);
-	rewrite_burst(&w->rewrite, b);
+	forward_burst(&w->forward, b);
 	if (RR_UNLIKELY(b->n_large > 0))
 		send_with_large(w);
 	else
@@ -223,6 +221,11 @@ static void stages_init(struct worker *w, const struct worker_setup *s) {
 		.table = &w->table,
 		.neighbours = &w->neighbours,
 		.turned_flag = s->mesh->turned_flag,
+	};
+	w->forward = (struct forward){
+		.table = &w->table,
+		.relay = &w->relay,
+		.rewrite = &w->rewrite,
 	};
 	w->handoff = (struct handoff){.mesh = s->mesh, .counters = w->counters, .self = w->index};
 	w->command = (struct command){

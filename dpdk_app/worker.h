@@ -10,7 +10,7 @@
 #include "command.h"
 #include "compiler.h"
 #include "config.h"
-#include "flow_table.h"
+#include "forward.h"
 #include "fragmenter.h"
 #include "handoff.h"
 #include "io.h"
@@ -18,8 +18,6 @@
 #include "parse.h"
 #include "pkt.h"
 #include "reassembly.h"
-#include "relay.h"
-#include "rewrite.h"
 #include "ring.h"
 #include "shm_region.h"
 
@@ -50,6 +48,7 @@ struct worker {
 	struct relay relay;
 	struct neighbour_view neighbours;
 	struct rewrite rewrite;
+	struct forward forward;
 
 	// side doors
 	struct reassembly reassembly;

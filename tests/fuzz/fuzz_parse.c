@@ -50,8 +50,8 @@ static void setup(void) {
 	parse.addrs = &addrs;
 	parse.media_port_min = MEDIA_PORT_MIN;
 	parse.n_media_ports = N_MEDIA_PORTS;
-	memcpy(parse.mac[0], "\2\0\0\0\0\x10", 6);
-	memcpy(parse.mac[1], "\2\0\0\0\0\x20", 6);
+	memcpy(&parse.mac[0], "\2\0\0\0\0\x10", 6);
+	memcpy(&parse.mac[1], "\2\0\0\0\0\x20", 6);
 	free(cfg);
 	free(ports);
 }

@@ -129,7 +129,7 @@ static void datagram(struct stress *s) {
 	p->src_port_be = from.port_be;
 	p->udp = s->frame + UDP_OFFSET;
 	p->payload_len = p->n_contiguous = PAYLOAD;
-	relay_burst(&s->relay, &s->burst);
+	relay_take(&s->relay, &s->burst, p);
 }
 
 static void *owner_run(void *arg) {

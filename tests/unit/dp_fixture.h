@@ -152,6 +152,19 @@ struct World {
 		burst_reset(burst.get(), now_ns, counters, handed_over);
 	}
 
+	// Take every packet of the burst through a stage. Returns how many go on.
+	template <typename Stage> uint32_t each(Stage stage) {
+		uint32_t n = 0;
+
+		for (uint32_t i = 0; i < burst->n; i++) {
+			struct pkt *p = burst->live[i];
+
+			if (stage(burst.get(), p))
+				burst->live[n++] = p;
+		}
+		return burst->n = n;
+	}
+
 	Zeroed<struct rr_config> cfg;
 	Zeroed<struct port_set> ports;
 	Zeroed<struct addr_table> addrs;

@@ -38,7 +38,9 @@ class FlowTable : public testing::Test {
 	}
 
 	uint32_t run() {
-		return flow_table_burst(&world.table, world.burst.get());
+		return world.each([this](struct burst *b, struct pkt *p) {
+			return flow_table_take(&world.table, b, p);
+		});
 	}
 
 	void pair(uint32_t a, uint32_t b) {

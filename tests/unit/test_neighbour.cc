@@ -151,10 +151,10 @@ class Neighbour : public ::testing::Test {
 
 	// -errno, or the last byte of the MAC.
 	int mac(uint32_t handle) {
-		rte_ether_addr m;
+		uint64_t m;
 		int ret = neighbour_mac(&view, handle, &m);
 
-		return ret < 0 ? ret : m.addr_bytes[5];
+		return ret < 0 ? ret : ((const uint8_t *)&m)[5];
 	}
 
 	neighbour_key key(uint32_t realm, const Addr &addr) {
@@ -287,7 +287,7 @@ TEST_F(Neighbour, AddressThatBecomesOursIsForgotten) {
 	tick();
 	ASSERT_TRUE(answer(1, v4(1, 50), 51));
 	uint32_t handle = find(1, v4(1, 50));
-	rte_ether_addr mac_of_it;
+	uint64_t mac_of_it;
 	ASSERT_EQ(0, neighbour_mac(&view, handle, &mac_of_it));
 	own(0, v4(1, 50)); // another realm of the same link
 	neighbour_forget(&table, &addrs->local[0]);

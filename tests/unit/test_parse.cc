@@ -41,8 +41,8 @@ class Parse : public testing::Test {
 		parse.flows = world.flows.get();
 		parse.media_port_min = PORT_MIN;
 		parse.n_media_ports = N_PORTS;
-		memcpy(parse.mac[EXT_PORT], ext_mac, 6);
-		memcpy(parse.mac[INT_PORT], int_mac, 6);
+		memcpy(&parse.mac[EXT_PORT], ext_mac, 6);
+		memcpy(&parse.mac[INT_PORT], int_mac, 6);
 		memset(&frame, 0, sizeof(frame));
 	}
 
@@ -84,8 +84,10 @@ class Parse : public testing::Test {
 		EXPECT_EQ(view.payload_len, plain.n_contiguous);
 		EXPECT_EQ(frame.len, view.l2_len + view.l3_len + 8u + view.payload_len);
 		// These stand outside of the parser.
+		EXPECT_EQ(plain.udp[6] != 0 || plain.udp[7] != 0, plain.is_patchable);
 		plain.m = view.m;
 		plain.udp = view.udp;
+		plain.is_patchable = view.is_patchable;
 		plain.n_contiguous = view.n_contiguous;
 		EXPECT_EQ(0, memcmp(&view, &plain, sizeof(view)));
 	}

@@ -117,7 +117,7 @@ class Relay : public testing::Test {
 		p->udp = rte_pktmbuf_mtod_offset(&mbuf.m, uint8_t *, 34);
 		p->payload_len = (uint16_t)packet.payload.size();
 		p->n_contiguous = p->payload_len;
-		return relay_burst(&relay, b) == 1;
+		return relay_take(&relay, b, p);
 	}
 
 	bool from(const std::string &host, uint16_t port, const Bytes &payload = rtp(100),
@@ -283,7 +283,7 @@ TEST_F(Relay, PaddingByteOfAChain) {
 	p->udp = rte_pktmbuf_mtod_offset(&head.m, uint8_t *, 34);
 	p->payload_len = 172;
 	p->n_contiguous = 100;
-	EXPECT_EQ(1u, relay_burst(&relay, burst));
+	EXPECT_TRUE(relay_take(&relay, burst, p));
 	EXPECT_EQ(1u, cold().n_parse_errors);
 }
 

@@ -10,6 +10,7 @@
 
 extern "C" {
 #include "checksum.h"
+#include "headers.h"
 #include "rewrite.h"
 }
 
@@ -103,7 +104,9 @@ class Rewrite : public testing::Test {
 	}
 
 	uint32_t run() {
-		return rewrite_burst(&rewrite, world.burst.get());
+		return world.each([this](struct burst *b, struct pkt *p) {
+			return rewrite_take(&rewrite, b, p);
+		});
 	}
 
 	// Rewrite the first vector of that mode alone; gives what became of it.
@@ -131,7 +134,7 @@ TEST_P(RewriteVector, Frame) {
 	EXPECT_EQ(mbuf.m.data_len, mbuf.m.pkt_len);
 	EXPECT_EQ(world.addrs->local[v.goes].port, world.burst->live[0]->out_port);
 	EXPECT_EQ(1u, world.counters[EXT_PORT][RR_C_relayed_packets]);
-	EXPECT_EQ(mbuf.m.pkt_len - rewrite_len(&world.addrs->local[v.goes]) - 8,
+	EXPECT_EQ(mbuf.m.pkt_len - headers_len(&world.addrs->local[v.goes]) - 8,
 		world.counters[EXT_PORT][RR_C_relayed_bytes]);
 	EXPECT_EQ(v.mode == RR_CHECKSUM_OFFLOAD,
 		(mbuf.m.ol_flags & RTE_MBUF_F_TX_L4_MASK) == RTE_MBUF_F_TX_UDP_CKSUM);
@@ -397,8 +400,8 @@ TEST(Checksum, UpdateEqualsComputation) {
 		rest = (uint16_t)(next() << 8 | next());
 		ASSERT_EQ(wire(sum(c, d, ports[2], ports[3])),
 			checksum_replace(wire(sum(a, b, ports[0], ports[1])),
-				checksum_sum(local(b), a, ports[0], ports[1]),
-				checksum_sum(local(c), d, ports[2], ports[3])));
+				local(b) + checksum_addr(a) + ports[0] + ports[1],
+				local(c) + checksum_addr(d) + ports[2] + ports[3]));
 	}
 }
 

@@ -157,10 +157,12 @@ class RtpStats : public testing::Test {
 
 	// As the packet path does. It leaves what the long way leaves.
 	void feed_the_short_way(const struct rr_rtp &p) {
-		if (rtp_next(short_flow.get(), short_cold.get(), &p, now_us))
+		if (rtp_is_next(short_flow.get(), &p)) {
+			rtp_take_next(short_flow.get(), short_cold.get(), &p, now_us);
 			n_short++;
-		else
+		} else {
 			rtp_stats_update(short_flow.get(), short_cold.get(), &p, now_us);
+		}
 		ASSERT_EQ(0, memcmp(flow.get(), short_flow.get(), sizeof(struct rr_flow)));
 		ASSERT_EQ(0, memcmp(cold.get(), short_cold.get(), sizeof(struct rr_flow_cold)));
 	}
