@@ -54,7 +54,7 @@ RTPPLOAD_SRC := rtppload.c load_link.c load_book.c load_figures.c
 UNIT_TESTS := counters endpoint log config rrctl ring region arp nd mld icmp steering neighbour \
 	rtpp_lex rtpp_parse rtpp_reply port_alloc retrans command_socket listener stdio_bridge \
 	session session_change no_memory commands turn realm_select store expiry resync \
-	dp_client eal memif side_doors learn parse flow_table flow_read rtp_stats relay rewrite \
+	dp_client eal memif side_doors learn parse flow_table flow_read rtp_stats relay rewrite forward \
 	command fragment_set fragmenter notice_target outbox notifier clearance operator \
 	operator_socket load msg_ring shm_conn rtpp_shm netlink_message media_match address addr_command \
 	media_filter bench_generator
@@ -165,6 +165,8 @@ test_addr_command_OBJ = dpdk_app/addr_command.o dpdk_app/addr_table.o common/rin
 test_addr_command_LIBS = $(DP_LIBS) $(COMMON_LIBS)
 test_rewrite_OBJ := dpdk_app/rewrite.o dpdk_app/flow.o dpdk_app/addr_table.o
 test_rewrite_LIBS = $(DP_LIBS)
+test_forward_OBJ := $(test_relay_OBJ) dpdk_app/forward.o dpdk_app/flow_table.o dpdk_app/parse.o dpdk_app/rewrite.o
+test_forward_LIBS = $(DP_LIBS)
 test_fragment_set_OBJ := dpdk_app/fragment_set.o
 test_fragmenter_OBJ := dpdk_app/fragmenter.o dpdk_app/addr_table.o
 test_fragmenter_LIBS = $(DP_LIBS)

@@ -25,17 +25,12 @@ static inline uint64_t checksum_addr(const uint8_t addr[16]) {
 	return (first >> 32) + (first & 0xffffffff) + (second >> 32) + (second & 0xffffffff);
 }
 
-// The same of an IPv4 address in the first four of them, the rest zero.
-static inline uint64_t checksum_addr_ipv4(const uint8_t addr[16]) {
-	return load32(addr);
-}
-
 // RFC 1624: checksum after `was` became `is`, sums of some addresses and ports, not folded, below
 // 2^36 - 2^20. Never 0, which would say that there is none. To subtract is to add the complement: a
 // multiple of 0xffff is a zero here.
-static inline uint16_t checksum_replace(uint16_t checksum, uint64_t was, uint64_t is) {
-	uint64_t sum = (uint16_t)~checksum + is + ((UINT64_C(0xffff) << 20) - was);
+static inline uint32_t checksum_replace(uint32_t checksum, uint64_t was, uint64_t is) {
+	uint64_t sum = (checksum ^ UINT16_MAX) + is + ((UINT64_C(0xffff) << 20) - was);
 
-	checksum = (uint16_t)~checksum_fold(sum);
+	checksum = checksum_fold(sum) ^ UINT16_MAX;
 	return checksum != 0 ? checksum : UINT16_MAX;
 }

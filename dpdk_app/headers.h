@@ -37,8 +37,8 @@ static inline uint32_t headers_len(const struct local_addr *from) {
 static inline void headers_write_ipv4(
 	uint8_t *ip, uint32_t payload_len, const struct rr_flow *f, const struct local_addr *from) {
 	uint32_t len = (uint32_t)sizeof(struct rte_ipv4_hdr) + HEADERS_UDP_LEN + payload_len;
-	uint32_t version = rte_cpu_to_be_32(
-		(uint32_t)RTE_IPV4_VHL_DEF << 24 | (uint32_t)f->tos << 16 | len);
+	uint32_t version =
+		rte_cpu_to_be_32((uint32_t)RTE_IPV4_VHL_DEF << 24 | (uint32_t)f->tos << 16 | len);
 	uint32_t ttl = rte_cpu_to_be_32((uint32_t)from->hop_limit << 24 | IPPROTO_UDP << 16);
 	uint32_t src = load32(from->addr), dst = load32(f->out);
 	uint64_t sum = (uint64_t)version + RTE_BE32(RTE_IPV4_HDR_DF_FLAG) + ttl + src + dst;
@@ -78,20 +78,20 @@ static inline void headers_write_ether(uint8_t *ether, const struct hop *hop) {
 }
 
 static inline void headers_write_udp(
-	uint8_t *udp, uint32_t payload_len, const struct rr_flow *f, uint16_t checksum) {
+	uint8_t *udp, uint32_t payload_len, const struct rr_flow *f, uint32_t checksum) {
 	uint16_t src_port_be = f->out_src_port_be, dst_port_be = f->out_port_be;
 
 	store16(udp + offsetof(struct rte_udp_hdr, src_port), src_port_be);
 	store16(udp + offsetof(struct rte_udp_hdr, dst_port), dst_port_be);
 	store16(udp + offsetof(struct rte_udp_hdr, dgram_len),
 		rte_cpu_to_be_16((uint16_t)(HEADERS_UDP_LEN + payload_len)));
-	store16(udp + offsetof(struct rte_udp_hdr, dgram_cksum), checksum);
+	store16(udp + offsetof(struct rte_udp_hdr, dgram_cksum), (uint16_t)checksum);
 }
 
 // All of them, for the datagram whose UDP header is at `udp` and has room in front of it. The IP
 // header is the last one that may lie over another.
 static __rte_always_inline void headers_write(uint8_t *udp, uint32_t payload_len,
-	const struct rr_flow *f, const struct hop *hop, uint16_t checksum) {
+	const struct rr_flow *f, const struct hop *hop, uint32_t checksum) {
 	const struct local_addr *from = hop->from;
 
 	if (from->family == RR_FAMILY_IPV6) {

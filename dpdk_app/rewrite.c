@@ -19,7 +19,7 @@ static inline uint32_t ip_len(uint8_t family) {
 }
 
 // 0 stays 0: the sender wanted none, and only IPv4 has such datagrams.
-static inline uint16_t checksum_update(
+static inline uint32_t checksum_update(
 	const struct rewrite *r, const struct pkt *p, const struct local_addr *from) {
 	const struct rte_udp_hdr *udp = (const void *)p->udp;
 
@@ -97,7 +97,7 @@ static inline enum rr_checksum_mode checksum_mode(
 }
 
 static __rte_always_inline void checksum_finish(struct rte_mbuf *m, const struct local_addr *from,
-	enum rr_checksum_mode mode, uint16_t checksum) {
+	enum rr_checksum_mode mode, uint32_t checksum) {
 	switch (mode) {
 	case RR_CHECKSUM_OFFLOAD:
 		checksum_offload(m, from);
@@ -170,7 +170,7 @@ enum verdict {
 static __rte_always_inline int frame_make(
 	const struct rewrite *r, struct pkt *p, const struct hop *hop, enum rr_checksum_mode mode) {
 	const struct local_addr *from = hop->from;
-	uint16_t checksum = mode == RR_CHECKSUM_INCREMENTAL ? checksum_update(r, p, from) : 0;
+	uint32_t checksum = mode == RR_CHECKSUM_INCREMENTAL ? checksum_update(r, p, from) : 0;
 
 	if (RR_UNLIKELY(!make_room(p, headers_len(from))))
 		return RR_C_drop_headroom;

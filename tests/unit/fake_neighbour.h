@@ -24,7 +24,7 @@ class Table {
       public:
 	Table() {
 		for (uint32_t handle = 0; handle < N; handle++)
-			slots_[handle].word = NEIGHBOUR_WORD_RESOLVED | mac_of(handle);
+			know_mac(handle);
 		table_.slots = slots_;
 		table_.n_positions = N;
 	}
@@ -34,6 +34,10 @@ class Table {
 
 		v.table = &table_;
 		return v;
+	}
+
+	void know_mac(uint32_t handle) {
+		slots_[handle].word = NEIGHBOUR_WORD_RESOLVED | mac_of(handle);
 	}
 
 	void forget_mac(uint32_t handle) {
