@@ -36,7 +36,7 @@ enum rr_port_io {
 };
 
 enum rr_checksum_mode {
-	RR_CHECKSUM_AUTO, // offload where the device has it, else incremental
+	RR_CHECKSUM_AUTO, // incremental
 	RR_CHECKSUM_OFFLOAD,
 	RR_CHECKSUM_INCREMENTAL,
 	RR_CHECKSUM_FULL,

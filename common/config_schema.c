@@ -135,8 +135,8 @@ static const struct rr_option port_rows[] = {
 			"fails, and the log says why"},
 	{"checksum", &rr_type_choice, FIELD(rr_port_config, checksum), .fallback = "\"auto\"",
 		.choices = checksum_modes,
-		.help = "UDP checksum of what is sent; auto is offload where the device has it, "
-			"else incremental; an unfinished one is always made in full"},
+		.help = "UDP checksum of what is sent; auto is incremental: the received one is "
+			"brought in line; an unfinished one is always made in full"},
 	{"rx_queues", &rr_type_uint, FIELD(rr_port_config, n_rx_queues), .fallback = "0",
 		.max = RR_MAX_WORKERS, .unit = "queues",
 		.help = "receive queues; 0 for one per worker"},

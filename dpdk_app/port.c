@@ -49,7 +49,7 @@ int port_checksum_mode(
 	if (wanted == RR_CHECKSUM_OFFLOAD)
 		return can_offload ? 0 : -ENOTSUP;
 	if (wanted == RR_CHECKSUM_AUTO)
-		*mode = can_offload ? RR_CHECKSUM_OFFLOAD : RR_CHECKSUM_INCREMENTAL;
+		*mode = RR_CHECKSUM_INCREMENTAL;
 	return 0;
 }
 
