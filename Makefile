@@ -49,6 +49,9 @@ RRCTL_SRC := rrctl.c rrctl_out.c rrctl_region.c rrctl_store.c rrctl_status.c rrc
 	rrctl_stats.c rrctl_flow.c rrctl_session.c rrctl_config.c rrctl_operator.c \
 	rrctl_address.c rrctl_reload.c
 RTPPLOAD_SRC := rtppload.c load_link.c load_book.c load_figures.c
+# In tools/audio: sound, and the program that only it is for.
+CODEC_SRC := codec.c codec_g711.c codec_g722.c codec_gsm.c codec_g729.c codec_opus.c
+MAKEPROMPT_SRC := makeprompt.c prompt.c source.c $(CODEC_SRC)
 
 # Unit tests: a name here is tests/unit/test_NAME.cc; test_NAME_OBJ names what it links.
 UNIT_TESTS := counters endpoint log config rrctl ring region arp nd mld icmp steering neighbour \
@@ -62,7 +65,8 @@ STRESS_TESTS := ring region flow msg_ring
 FUZZ_TARGETS := rtpp stdio parse rtp dp_msg shm stream datagram
 # Scripts: tests/golden/NAME, tests/packets/NAME.py, tests/smoke/NAME.sh, tests/sip/NAME.sh,
 # tests/crash/NAME.py.
-GOLDEN_TESTS := transcripts vectors supervision notices full_pool operator cluster command_line front bench
+GOLDEN_TESTS := transcripts vectors supervision notices full_pool operator cluster command_line front bench \
+	makeprompt
 PACKET_TESTS := relay fragments drops learning slow_path turns workers start_stop hostile_region \
 	addresses flowgen generator
 SMOKE_TESTS := call_test families_test many_calls_test reinvite_test spoof_test ttl_test \
@@ -252,12 +256,16 @@ DP_LIBS = $(COMMON_LIBS) $(shell pkg-config --libs libdpdk libbpf libmnl)
 BPF_CFLAGS = -target bpf -O2 -g -Wall -Wextra -Werror -I/usr/include/$(shell $(CC) -print-multiarch)
 CONTROL_LIBS = $(COMMON_LIBS) -levent_core -llmdb -lcap
 RRCTL_LIBS = $(COMMON_LIBS) -ljansson -llmdb
+CODEC_LIBS = -lspandsp -lgsm -lbcg729 -lopus
+AUDIO_INCLUDES = -Itools/audio $(patsubst -I%,-isystem %,$(shell pkg-config --cflags opus))
+AUDIO_CFLAGS = $(COMMON_CFLAGS) $(AUDIO_INCLUDES)
 TEST_LIBS = -lgtest -lgtest_main -lpthread
 
 # ---- programs ------------------------------------------------------------------------------------
 
 PROGRAMS := $(BUILD)/rtprelay-dp $(BUILD)/rtprelayd $(BUILD)/rrctl
 PROGRAMS += $(BUILD)/rtppload $(BUILD)/flowgen
+PROGRAMS += $(BUILD)/makeprompt $(BUILD)/makeann
 # What a controller links to speak over shared memory, and how it does.
 PROGRAMS += $(BUILD)/librtpp_shm.a $(BUILD)/rtpp-shm-example
 # The same with crash points compiled in, for the crash tests only.
@@ -268,7 +276,8 @@ CRASH_PROGRAMS := $(BUILD)/crash/rtprelay-dp $(BUILD)/crash/rtprelayd
 .DEFAULT_GOAL := all
 
 #: make            build all into build/: rtprelay-dp, rtprelayd, rrctl; rtppload, flowgen;
-#:                 librtpp_shm.a and rtpp-shm-example, for controllers that speak over shared memory
+#:                 librtpp_shm.a and rtpp-shm-example, for controllers that speak over shared memory;
+#:                 makeprompt, for prompts
 all: $(PROGRAMS)
 
 help:
@@ -296,6 +305,11 @@ $(BUILD)/rtppload: $(RTPPLOAD_OBJ) $(BUILD)/obj/common/endpoint.o
 	$(call say,LINK)$(CC) $(SAN) -o $@ $^ -ljansson
 $(BUILD)/flowgen: $(FLOWGEN_OBJ) $(COMMON_OBJ)
 	$(call say,LINK)$(CC) $(SAN) -o $@ $^ $(COMMON_LIBS)
+$(BUILD)/makeprompt: $(call objs,tools/audio,$(MAKEPROMPT_SRC))
+	$(call say,LINK)$(CC) $(SAN) -o $@ $^ $(CODEC_LIBS) -lsndfile -lsamplerate -lm
+# Under this name it is rtpproxy's.
+$(BUILD)/makeann: $(BUILD)/makeprompt
+	$(call say,LN)ln -sf $(<F) $@
 SHM_CLIENT_OBJ := $(call objs,tools,rtpp_shm.c) $(call objs,common,msg_ring.c)
 $(BUILD)/librtpp_shm.a: $(SHM_CLIENT_OBJ)
 	$(call say,AR)rm -f $@; ar rcs $@ $^
@@ -336,6 +350,7 @@ $(eval $(call compile_rule,common,COMMON_CFLAGS))
 $(eval $(call compile_rule,dpdk_app,DP_CFLAGS))
 $(eval $(call compile_rule,control,CONTROL_CFLAGS))
 $(eval $(call compile_rule,tools,TOOLS_CFLAGS))
+$(eval $(call compile_rule,tools/audio,AUDIO_CFLAGS))
 $(eval $(call compile_rule,tests/bench/generator,GENERATOR_CFLAGS))
 
 # ---- tests ---------------------------------------------------------------------------------------
