@@ -49,8 +49,10 @@ RRCTL_SRC := rrctl.c rrctl_out.c rrctl_region.c rrctl_store.c rrctl_status.c rrc
 	rrctl_stats.c rrctl_flow.c rrctl_session.c rrctl_config.c rrctl_operator.c \
 	rrctl_address.c rrctl_reload.c
 RTPPLOAD_SRC := rtppload.c load_link.c load_book.c load_figures.c
-# In tools/audio: sound, and the program that only it is for.
+# In tools/audio: recordings and sound, and the two programs that only they are for.
 CODEC_SRC := codec.c codec_g711.c codec_g722.c codec_gsm.c codec_g729.c codec_opus.c
+RECORDING_SRC := datagram.c recording.c routes.c stream.c playout.c track.c call.c
+EXTRACTAUDIO_SRC := extractaudio.c extract_options.c mixer.c sound_file.c $(RECORDING_SRC) $(CODEC_SRC)
 MAKEPROMPT_SRC := makeprompt.c prompt.c source.c $(CODEC_SRC)
 
 # Unit tests: a name here is tests/unit/test_NAME.cc; test_NAME_OBJ names what it links.
@@ -60,13 +62,13 @@ UNIT_TESTS := counters endpoint log config rrctl ring region arp nd mld icmp ste
 	dp_client eal memif side_doors learn parse flow_table flow_read rtp_stats relay rewrite forward \
 	command fragment_set fragmenter notice_target outbox notifier clearance operator \
 	operator_socket load msg_ring shm_conn rtpp_shm netlink_message media_match address addr_command \
-	media_filter bench_generator
+	media_filter bench_generator stream datagram
 STRESS_TESTS := ring region flow msg_ring
-FUZZ_TARGETS := rtpp stdio parse rtp dp_msg shm stream datagram
+FUZZ_TARGETS := rtpp stdio parse rtp dp_msg shm stream datagram recording
 # Scripts: tests/golden/NAME, tests/packets/NAME.py, tests/smoke/NAME.sh, tests/sip/NAME.sh,
 # tests/crash/NAME.py.
 GOLDEN_TESTS := transcripts vectors supervision notices full_pool operator cluster command_line front bench \
-	makeprompt
+	extractaudio makeprompt
 PACKET_TESTS := relay fragments drops learning slow_path turns workers start_stop hostile_region \
 	addresses flowgen generator
 SMOKE_TESTS := call_test families_test many_calls_test reinvite_test spoof_test ttl_test \
@@ -180,6 +182,9 @@ $(BUILD)/tests/rewrite_vectors.inc: tests/unit/make_vectors.py
 	$(call say,GEN)$(PYTHON) $< $@
 $(BUILD)/obj/tests/unit/test_rewrite.o: $(BUILD)/tests/rewrite_vectors.inc
 
+test_stream_OBJ := $(patsubst %.c,tools/audio/%.o,stream.c playout.c track.c $(CODEC_SRC))
+test_stream_LIBS = $(CODEC_LIBS)
+test_datagram_OBJ := tools/audio/datagram.o tools/audio/routes.o common/endpoint.o
 test_realm_select_OBJ = $(CORE_OBJ)
 test_realm_select_LIBS = $(CORE_LIBS)
 test_commands_OBJ = $(CORE_OBJ)
@@ -230,6 +235,9 @@ fuzz_rtp_SRC := dpdk_app/rtp_stats.c common/flow_totals.c
 fuzz_dp_msg_SRC := dpdk_app/command.c dpdk_app/flow.c dpdk_app/latch.c dpdk_app/learn.c \
 	dpdk_app/rtp_stats.c common/endpoint.c
 fuzz_dp_msg_CFLAGS = $(DPDK_CFLAGS)
+fuzz_recording_SRC := $(addprefix tools/audio/,$(RECORDING_SRC) $(CODEC_SRC)) common/endpoint.c
+fuzz_recording_CFLAGS = $(AUDIO_INCLUDES)
+fuzz_recording_LIBS = $(CODEC_LIBS) -lpcap -lm
 
 # ---- flags ---------------------------------------------------------------------------------------
 
@@ -265,7 +273,7 @@ TEST_LIBS = -lgtest -lgtest_main -lpthread
 
 PROGRAMS := $(BUILD)/rtprelay-dp $(BUILD)/rtprelayd $(BUILD)/rrctl
 PROGRAMS += $(BUILD)/rtppload $(BUILD)/flowgen
-PROGRAMS += $(BUILD)/makeprompt $(BUILD)/makeann
+PROGRAMS += $(BUILD)/extractaudio $(BUILD)/makeprompt $(BUILD)/makeann
 # What a controller links to speak over shared memory, and how it does.
 PROGRAMS += $(BUILD)/librtpp_shm.a $(BUILD)/rtpp-shm-example
 # The same with crash points compiled in, for the crash tests only.
@@ -277,7 +285,7 @@ CRASH_PROGRAMS := $(BUILD)/crash/rtprelay-dp $(BUILD)/crash/rtprelayd
 
 #: make            build all into build/: rtprelay-dp, rtprelayd, rrctl; rtppload, flowgen;
 #:                 librtpp_shm.a and rtpp-shm-example, for controllers that speak over shared memory;
-#:                 makeprompt, for prompts
+#:                 extractaudio and makeprompt, for recordings and prompts (docs/media.md)
 all: $(PROGRAMS)
 
 help:
@@ -305,6 +313,8 @@ $(BUILD)/rtppload: $(RTPPLOAD_OBJ) $(BUILD)/obj/common/endpoint.o
 	$(call say,LINK)$(CC) $(SAN) -o $@ $^ -ljansson
 $(BUILD)/flowgen: $(FLOWGEN_OBJ) $(COMMON_OBJ)
 	$(call say,LINK)$(CC) $(SAN) -o $@ $^ $(COMMON_LIBS)
+$(BUILD)/extractaudio: $(call objs,tools/audio,$(EXTRACTAUDIO_SRC)) $(BUILD)/obj/common/endpoint.o
+	$(call say,LINK)$(CC) $(SAN) -o $@ $^ $(CODEC_LIBS) -lsndfile -lpcap -lm
 $(BUILD)/makeprompt: $(call objs,tools/audio,$(MAKEPROMPT_SRC))
 	$(call say,LINK)$(CC) $(SAN) -o $@ $^ $(CODEC_LIBS) -lsndfile -lsamplerate -lm
 # Under this name it is rtpproxy's.
@@ -372,7 +382,7 @@ endef
 $(foreach t,$(UNIT_TESTS),$(eval $(call unit_rule,$(t))))
 
 # Compiled and linked in one step, without a file of dependencies: any header may be one.
-HEADERS := $(wildcard common/*.h dpdk_app/*.h control/*.h)
+HEADERS := $(wildcard common/*.h dpdk_app/*.h control/*.h tools/audio/*.h)
 
 define stress_rule
 $(BUILD)/tests/stress_$(1): tests/stress/stress_$(1).c $(HEADERS) $(stress_$(1)_OBJ:%=$(BUILD)/obj/%)

@@ -6,6 +6,7 @@
 
 #define RR_ALIGNED(n) __attribute__((aligned(n)))
 #define RR_CACHE_ALIGNED RR_ALIGNED(RR_CACHE_LINE)
+#define RR_PACKED __attribute__((packed))
 #define RR_UNUSED __attribute__((unused))
 #define RR_PRINTF(fmt, args) __attribute__((format(printf, fmt, args)))
 #define RR_WARN_UNUSED __attribute__((warn_unused_result))
