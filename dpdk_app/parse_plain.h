@@ -89,10 +89,13 @@ static __rte_always_inline bool plain_ip6(
 	const struct parse *c, struct pkt *p, uint8_t *ip, uint32_t left) {
 	const uint32_t headers = sizeof(struct rte_ipv6_hdr) + sizeof(struct rte_udp_hdr);
 	uint8_t *udp = ip + sizeof(struct rte_ipv6_hdr);
-	const uint64_t src[2] = {load64(ip + 8), load64(ip + 16)};
-	const uint64_t dst[2] = {load64(ip + 24), load64(ip + 32)};
+	uint64_t src[2], dst[2];
 
-	if (left < headers || ip[0] >> 4 != 6 || ip[6] != IPPROTO_UDP ||
+	if (left < headers)
+		return false;
+	memcpy(src, ip + 8, sizeof(src));
+	memcpy(dst, ip + 24, sizeof(dst));
+	if (ip[0] >> 4 != 6 || ip[6] != IPPROTO_UDP ||
 		rte_be_to_cpu_16(load16(ip + 4)) != left - sizeof(struct rte_ipv6_hdr) ||
 		ip[8] == 0xff || src[0] == 0 || ip[24] == 0xff || load16(udp + 6) == 0 ||
 		!plain_local(c, p, dst, RR_FAMILY_IPV6))

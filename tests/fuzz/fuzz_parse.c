@@ -1,12 +1,14 @@
 // SPDX-License-Identifier: BSD-2-Clause
 // libFuzzer target: any bytes as a frame, in one or more buffers, with any verdict of a device.
 //
+// What the short way takes is what the whole parser takes, with the same view.
+//
 // First byte: bit 0 the port, bits 1-4 the verdicts and the stripped tag. Two bytes: VLAN. Two
 // bytes: how much of the frame lies in the first buffer, 0 = all. The rest is the frame.
 #include <stdlib.h>
 #include <string.h>
 
-#include "parse.h"
+#include "parse_plain.h"
 #include "port.h"
 
 #define OPTIONS_LEN 5
@@ -16,6 +18,7 @@
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 static struct addr_table addrs;
+static struct rr_flow flows[3 * N_MEDIA_PORTS];
 static struct parse parse;
 
 static void add_addr(struct rr_config *cfg, uint8_t family, uint8_t realm, const uint8_t addr[16]) {
@@ -48,6 +51,7 @@ static void setup(void) {
 	if (addr_table_build(&addrs, cfg, ports) != 0)
 		abort();
 	parse.addrs = &addrs;
+	parse.flows = flows;
 	parse.media_port_min = MEDIA_PORT_MIN;
 	parse.n_media_ports = N_MEDIA_PORTS;
 	memcpy(&parse.mac[0], "\2\0\0\0\0\x10", 6);
@@ -72,6 +76,29 @@ static void check_fragment(const struct parse_frame *f, const struct pkt *p, uin
 	if (p->family == RR_FAMILY_IPV6)
 		headers += 8;
 	if (headers > f->n_contiguous || headers > ip_end || ip_end > f->len)
+		abort();
+}
+
+static bool same_media(const struct pkt *a, const struct pkt *b) {
+	return a->slot == b->slot && a->src_port_be == b->src_port_be && a->addr == b->addr &&
+	       a->payload_len == b->payload_len && a->vlan == b->vlan && a->l2_len == b->l2_len &&
+	       a->l3_len == b->l3_len && a->family == b->family &&
+	       memcmp(a->src, b->src, sizeof(a->src)) == 0;
+}
+
+// `p` is what the whole parser made of it, or NULL where that is no media.
+static void check_short_way(const struct parse_frame *f, const struct pkt *p) {
+	struct rte_mbuf m = {
+		.buf_addr = (void *)(uintptr_t)f->data,
+		.nb_segs = f->n_contiguous == f->len ? 1 : 2,
+		.data_len = (uint16_t)f->n_contiguous,
+		.pkt_len = f->len,
+		.ol_flags = f->offload,
+		.vlan_tci = f->vlan,
+	};
+	struct pkt plain = {.m = &m, .port = f->port};
+
+	if (parse_plain(&parse, &plain) && (!p || !same_media(p, &plain)))
 		abort();
 }
 
@@ -109,6 +136,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
 	else if (verdict != PARSE_PUNT &&
 		 (verdict < 0 || rr_counter_info[verdict].kind != RR_COUNTER_DROP))
 		abort();
+	check_short_way(&f, verdict == PARSE_MEDIA ? &p : NULL);
 	free(copy);
 	return 0;
 }
