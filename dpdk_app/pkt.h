@@ -31,7 +31,13 @@ struct pkt {
 	struct rte_mbuf *m; // worker
 	uint8_t *udp; // parse: UDP header; its payload is behind it
 	struct rr_flow *flow; // flow_table
-	uint8_t src[16]; // parse: source address, IPv4 in the first four bytes, the rest zero
+	uint8_t l2_len; // parse: Ethernet header with tag
+	uint8_t family; // parse: enum rr_family
+	bool is_patchable; // parse: plain, and its UDP checksum can be brought in line
+	uint8_t owner; // flow_table, rewrite: worker to hand over to
+	uint8_t port; // worker: Ethernet port of arrival, index into the configuration's ports
+	uint8_t out_port; // rewrite: Ethernet port to leave by, same index
+	uint16_t out_addr; // rewrite, of large packets: index of the local address it leaves from
 	uint32_t slot; // parse: flow that belongs to the destination
 	uint16_t src_port_be; // parse
 	uint16_t payload_len; // parse: UDP payload, bytes
@@ -40,13 +46,7 @@ struct pkt {
 	uint16_t vlan; // parse: VLAN of arrival, 0 = untagged
 	uint16_t l3_len; // parse: IP header with options or extension headers; of a fragment
 			 // those in front of the fragment header
-	uint16_t out_addr; // rewrite, of large packets: index of the local address it leaves from
-	uint8_t l2_len; // parse: Ethernet header with tag
-	uint8_t family; // parse: enum rr_family
-	uint8_t port; // worker: Ethernet port of arrival, index into the configuration's ports
-	uint8_t out_port; // rewrite: Ethernet port to leave by, same index
-	uint8_t owner; // flow_table, rewrite: worker to hand over to
-	bool is_patchable; // parse: plain, and its UDP checksum can be brought in line
+	uint8_t src[16]; // parse: source address, IPv4 in the first four bytes, the rest zero
 };
 RR_STATIC_ASSERT(sizeof(struct pkt) == RR_CACHE_LINE, "one line a packet");
 
@@ -71,7 +71,7 @@ struct burst {
 	struct pkt *fragment[BURST_MAX]; // src, addr, lengths and family are valid
 	struct pkt *large[BURST_MAX]; // those of live that the outgoing MTU does not hold, in
 				      // the same order
-	struct pkt view[BURST_MAX];
+	struct pkt view[BURST_MAX] RR_CACHE_ALIGNED;
 };
 
 static inline void burst_reset(
