@@ -28,7 +28,7 @@ COMMON_SRC := counters.c endpoint.c log.c ring.c shm_region.c shm_addrs.c config
 	config_diff.c session_record.c msg_ring.c folder.c
 
 
-DP_SRC := main.c eal.c memif.c port.c steering.c worker.c io.c parse.c addr_table.c flow.c \
+DP_SRC := main.c eal.c memif.c port.c steering.c worker.c io.c parse.c parse_wide.c addr_table.c flow.c \
 	flow_table.c forward.c relay.c learn.c latch.c rtp_stats.c rewrite.c fragment_set.c reassembly.c \
 	fragmenter.c packet_ring.c handoff.c punt.c neighbour.c arp.c nd.c mld.c icmp.c command.c upkeep.c \
 	addr_command.c shared_port.c media_filter.c kernel_hops.c netlink_message.c
@@ -157,7 +157,7 @@ CORE_LIBS = $(COMMON_LIBS) -llmdb
 test_session_OBJ = $(CORE_OBJ)
 test_session_LIBS = $(CORE_LIBS)
 test_learn_OBJ := dpdk_app/learn.o
-test_parse_OBJ := dpdk_app/parse.o dpdk_app/addr_table.o
+test_parse_OBJ := dpdk_app/parse.o dpdk_app/parse_wide.o dpdk_app/addr_table.o
 test_parse_LIBS = $(DP_LIBS)
 test_flow_table_OBJ := dpdk_app/flow_table.o dpdk_app/flow.o dpdk_app/addr_table.o
 test_rtp_stats_OBJ := dpdk_app/rtp_stats.o dpdk_app/addr_table.o common/flow_totals.o
@@ -171,7 +171,8 @@ test_addr_command_OBJ = dpdk_app/addr_command.o dpdk_app/addr_table.o common/rin
 test_addr_command_LIBS = $(DP_LIBS) $(COMMON_LIBS)
 test_rewrite_OBJ := dpdk_app/rewrite.o dpdk_app/flow.o dpdk_app/addr_table.o
 test_rewrite_LIBS = $(DP_LIBS)
-test_forward_OBJ := $(test_relay_OBJ) dpdk_app/forward.o dpdk_app/flow_table.o dpdk_app/parse.o dpdk_app/rewrite.o
+test_forward_OBJ := $(test_relay_OBJ) dpdk_app/forward.o dpdk_app/flow_table.o dpdk_app/parse.o \
+	dpdk_app/parse_wide.o dpdk_app/rewrite.o
 test_forward_LIBS = $(DP_LIBS)
 test_fragment_set_OBJ := dpdk_app/fragment_set.o
 test_fragmenter_OBJ := dpdk_app/fragmenter.o dpdk_app/addr_table.o
@@ -228,7 +229,7 @@ stress_flow_OBJ = $(filter-out common/endpoint.o,$(LEARNING_OBJ)) dpdk_app/relay
 stress_flow_LIBS = $(COMMON_LIBS)
 stress_flow_CFLAGS = $(DPDK_CFLAGS)
 
-fuzz_parse_SRC := dpdk_app/parse.c dpdk_app/addr_table.c common/counters.c
+fuzz_parse_SRC := dpdk_app/parse.c dpdk_app/parse_wide.c dpdk_app/addr_table.c common/counters.c
 fuzz_parse_CFLAGS = $(DPDK_CFLAGS)
 fuzz_parse_LIBS = $(DP_LIBS)
 fuzz_rtp_SRC := dpdk_app/rtp_stats.c common/flow_totals.c

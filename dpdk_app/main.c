@@ -25,6 +25,7 @@
 #include "log.h"
 #include "memif.h"
 #include "neighbour.h"
+#include "parse_wide.h"
 #include "port.h"
 #include "punt.h"
 #include "shm_addrs.h"
@@ -234,6 +235,7 @@ static int tables_init(void) {
 		.flows = dp.region.flows,
 		.media_port_min = dp.region.media_port_min,
 		.n_media_ports = dp.region.n_media_ports,
+		.is_wide = parse_wide_is_possible(),
 	};
 	for (uint32_t p = 0; p < dp.ports.n; p++) {
 		memcpy(&dp.parse.mac[p], dp.ports.port[p].mac.addr_bytes, RTE_ETHER_ADDR_LEN);
@@ -404,8 +406,9 @@ static int state_init(void) {
 	rr_store_relaxed(&dp.region.header->dp_heartbeat_ns, rr_now_ns());
 	// pairs with the acquire of those who look at the state
 	rr_store_release(&dp.region.header->dp_state, (uint32_t)RR_DP_RUNNING);
-	rr_info("main", "running pid=%d workers=%u ports=%u addresses=%u", (int)getpid(),
-		dp.cfg.n_workers, dp.cfg.n_ports, rr_region_n_addrs_used(&dp.region));
+	rr_info("main", "running pid=%d workers=%u ports=%u addresses=%u parser=%s", (int)getpid(),
+		dp.cfg.n_workers, dp.cfg.n_ports, rr_region_n_addrs_used(&dp.region),
+		dp.parse.is_wide ? "avx512" : "portable");
 	return 0;
 }
 

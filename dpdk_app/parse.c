@@ -12,6 +12,7 @@
 
 #include "host_addr.h"
 #include "parse_plain.h"
+#include "parse_wide.h"
 #include "rtp.h"
 
 #define PREFETCH_AHEAD 4
@@ -563,15 +564,17 @@ static inline void prefetch_data(const struct burst *b, uint32_t i) {
 }
 
 uint32_t parse_burst(const struct parse *c, struct burst *b) {
-	uint32_t n = 0;
+	uint64_t taken = c->is_wide ? parse_wide(c, b) : 0;
+	// what comes before the first one that is left keeps its place
+	uint32_t n = taken == UINT64_MAX ? BURST_MAX : (uint32_t)__builtin_ctzll(~taken);
 
 	for (uint32_t i = 0; i < PREFETCH_AHEAD; i++)
-		prefetch_data(b, i);
-	for (uint32_t i = 0; i < b->n; i++) {
+		prefetch_data(b, n + i);
+	for (uint32_t i = n; i < b->n; i++) {
 		struct pkt *p = b->live[i];
 
 		prefetch_data(b, i + PREFETCH_AHEAD);
-		if (take_in(c, b, p))
+		if ((taken >> i & 1) || take_in(c, b, p))
 			b->live[n++] = p;
 	}
 	b->n = n;

@@ -20,6 +20,7 @@ struct parse {
 	uint32_t n_media_ports;
 	uint64_t mac[RR_MAX_PORTS]; // own MAC address of each port, in the first six bytes
 	bool shared[RR_MAX_PORTS]; // what is not media on this port is the kernel's
+	bool is_wide; // eight frames at a time, see parse_wide.h
 };
 
 // A frame as bytes. `data` holds the first n_contiguous bytes of a frame that is len bytes long.

@@ -1,14 +1,16 @@
 // SPDX-License-Identifier: BSD-2-Clause
 // libFuzzer target: any bytes as a frame, in one or more buffers, with any verdict of a device.
 //
-// What the short way takes is what the whole parser takes, with the same view.
+// What the short ways take is what the whole parser takes, with the same view.
 //
-// First byte: bit 0 the port, bits 1-4 the verdicts and the stripped tag. Two bytes: VLAN. Two
+// First byte: bit 0 the port, bits 1-4 the verdicts and the stripped tag, bits 5-7 the lane among
+// eight frames. Two bytes: VLAN. Two
 // bytes: how much of the frame lies in the first buffer, 0 = all. The rest is the frame.
 #include <stdlib.h>
 #include <string.h>
 
 #include "parse_plain.h"
+#include "parse_wide.h"
 #include "port.h"
 
 #define OPTIONS_LEN 5
@@ -20,6 +22,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 static struct addr_table addrs;
 static struct rr_flow flows[3 * N_MEDIA_PORTS];
 static struct parse parse;
+static struct burst burst;
 
 static void add_addr(struct rr_config *cfg, uint8_t family, uint8_t realm, const uint8_t addr[16]) {
 	struct rr_shm_addr *a = &cfg->addr[cfg->n_addrs++];
@@ -86,8 +89,27 @@ static bool same_media(const struct pkt *a, const struct pkt *b) {
 	       memcmp(a->src, b->src, sizeof(a->src)) == 0;
 }
 
+// The frame in one lane, and in the others a frame that is no reason to leave the group alone.
+static void check_wide(struct rte_mbuf *m, uint8_t port, uint32_t lane, const struct pkt *plain) {
+	static uint8_t other[64] = {[12] = 8};
+	struct rte_mbuf filler = {.buf_addr = other, .nb_segs = 1, .data_len = sizeof(other)};
+	uint64_t taken;
+
+	burst_reset(&burst, 0, NULL, false);
+	for (uint32_t i = 0; i < 8; i++)
+		pkt_add(&burst, i == lane ? m : &filler, port);
+	taken = parse_wide(&parse, &burst);
+	if (taken !=
+		(plain && plain->family == RR_FAMILY_IPV4 && plain->l2_len == 14 ? 1U << lane : 0))
+		abort();
+	if (taken != 0 && (!same_media(plain, &burst.view[lane]) ||
+				  plain->is_patchable != burst.view[lane].is_patchable ||
+				  plain->udp != burst.view[lane].udp))
+		abort();
+}
+
 // `p` is what the whole parser made of it, or NULL where that is no media.
-static void check_short_way(const struct parse_frame *f, const struct pkt *p) {
+static void check_short_ways(const struct parse_frame *f, const struct pkt *p, uint32_t lane) {
 	struct rte_mbuf m = {
 		.buf_addr = (void *)(uintptr_t)f->data,
 		.nb_segs = f->n_contiguous == f->len ? 1 : 2,
@@ -97,9 +119,12 @@ static void check_short_way(const struct parse_frame *f, const struct pkt *p) {
 		.vlan_tci = f->vlan,
 	};
 	struct pkt plain = {.m = &m, .port = f->port};
+	bool is_plain = parse_plain(&parse, &plain);
 
-	if (parse_plain(&parse, &plain) && (!p || !same_media(p, &plain)))
+	if (is_plain && (!p || !same_media(p, &plain)))
 		abort();
+	if (parse_wide_is_possible())
+		check_wide(&m, f->port, lane, is_plain ? &plain : NULL);
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
@@ -136,7 +161,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
 	else if (verdict != PARSE_PUNT &&
 		 (verdict < 0 || rr_counter_info[verdict].kind != RR_COUNTER_DROP))
 		abort();
-	check_short_way(&f, verdict == PARSE_MEDIA ? &p : NULL);
+	check_short_ways(&f, verdict == PARSE_MEDIA ? &p : NULL, data[0] >> 5);
 	free(copy);
 	return 0;
 }

@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: BSD-2-Clause
 // Frames as bytes through the parser: what it accepts, what it punts, and every reason to drop.
 //
-// The first part calls parse_frame on bytes; the second gives mbufs, also chained ones from a pool,
-// to the stage. Not covered: a device's own verdicts in every combination.
+// The first part calls parse_frame on bytes, and with the same bytes the short ways, which must
+// agree with it; the second gives mbufs, also chained ones from a pool, to the stage. A CPU without
+// AVX-512 never goes the wide way, so that nothing of it can be seen there. Not covered: a device's
+// own verdicts in every combination.
 #include <algorithm>
 #include <memory>
 
@@ -14,6 +16,7 @@
 
 extern "C" {
 #include "parse_plain.h"
+#include "parse_wide.h"
 }
 
 using namespace dp;
@@ -35,7 +38,7 @@ std::string counter_name(int verdict) {
 
 class Parse : public testing::Test {
       protected:
-	Parse() {
+	Parse() : ordinary(ether(to_ext, 0x0800, ip4(caller4, "198.18.0.2", media))) {
 		memset(&parse, 0, sizeof(parse));
 		parse.addrs = world.addrs.get();
 		parse.flows = world.flows.get();
@@ -44,6 +47,10 @@ class Parse : public testing::Test {
 		memcpy(&parse.mac[EXT_PORT], ext_mac, 6);
 		memcpy(&parse.mac[INT_PORT], int_mac, 6);
 		memset(&frame, 0, sizeof(frame));
+		memset(&ordinary_view, 0x5a, sizeof(ordinary_view));
+		ordinary_view.m = &ordinary.m;
+		ordinary_view.port = EXT_PORT;
+		EXPECT_TRUE(parse_plain(&parse, &ordinary_view));
 	}
 
 	// The bytes are copied to memory of their exact size, so that a sanitizer sees any overrun.
@@ -59,14 +66,14 @@ class Parse : public testing::Test {
 		view.port = port;
 		int verdict = parse_frame(&parse, &frame, &view, &ip_end);
 		compare_with_plain(exact.get(), verdict);
+		if (parse_wide_is_possible())
+			compare_with_wide();
 		return verdict;
 	}
 
 	// What the short way accepts, parse_frame accepts with the same view.
 	void compare_with_plain(uint8_t *bytes, int verdict) {
-		struct rte_mbuf m = {};
-		struct pkt plain;
-
+		m = {};
 		memset(&plain, 0x5a, sizeof(plain));
 		plain.m = &m;
 		plain.port = frame.port;
@@ -79,17 +86,57 @@ class Parse : public testing::Test {
 		was_plain = parse_plain(&parse, &plain);
 		if (!was_plain)
 			return;
+		compare_views(bytes, verdict);
+	}
+
+	void compare_views(const uint8_t *bytes, int verdict) {
+		struct pkt whole = view;
+
 		EXPECT_VERDICT(PARSE_MEDIA, verdict);
 		EXPECT_EQ(bytes + view.l2_len + view.l3_len, plain.udp);
 		EXPECT_EQ(view.payload_len, plain.n_contiguous);
 		EXPECT_EQ(frame.len, view.l2_len + view.l3_len + 8u + view.payload_len);
-		// These stand outside of the parser.
 		EXPECT_EQ(plain.udp[6] != 0 || plain.udp[7] != 0, plain.is_patchable);
-		plain.m = view.m;
-		plain.udp = view.udp;
-		plain.is_patchable = view.is_patchable;
-		plain.n_contiguous = view.n_contiguous;
-		EXPECT_EQ(0, memcmp(&view, &plain, sizeof(view)));
+		// These stand outside of the parser.
+		whole.m = plain.m;
+		whole.udp = plain.udp;
+		whole.is_patchable = plain.is_patchable;
+		whole.n_contiguous = plain.n_contiguous;
+		EXPECT_EQ(0, memcmp(&whole, &plain, sizeof(whole)));
+	}
+
+	// One of a group that is read at all: see parse_wide.c.
+	bool is_for_wide(uint32_t lane) const {
+		const uint8_t *data = (const uint8_t *)m.buf_addr;
+
+		return frame.port == EXT_PORT && m.nb_segs == 1 && m.data_len >= 42 &&
+		       (m.ol_flags & PLAIN_NOT) == 0 && (lane > 0 || data[12] == 8);
+	}
+
+	// The last frame in a lane, another one each time, among ordinary ones: the wide way takes
+	// what is plain, of IPv4 without a tag, with the same view.
+	void compare_with_wide() {
+		struct burst *b = world.burst.get();
+		uint32_t lane = n_runs++ % 8, want = 0;
+
+		memset((void *)b->view, 0x5a, sizeof(b->view));
+		world.begin(1000);
+		for (uint32_t i = 0; i < 8; i++)
+			pkt_add(b, i == lane ? &m : &ordinary.m,
+				i == lane ? frame.port : (uint8_t)EXT_PORT);
+		if (is_for_wide(lane))
+			want = 0xff;
+		if (!was_plain || plain.family != RR_FAMILY_IPV4 || plain.l2_len != 14)
+			want &= ~(1U << lane);
+		ASSERT_EQ(want, parse_wide(&parse, b)) << "lane " << lane;
+		for (uint32_t i = 0; i < 8; i++) {
+			const struct pkt *same = i == lane ? &plain : &ordinary_view;
+
+			if (want >> i & 1) {
+				ASSERT_EQ(0, memcmp(same, &b->view[i], sizeof(*same)))
+					<< "lane " << i << " with the frame in lane " << lane;
+			}
+		}
 	}
 
 	int run4(const Bytes &payload, uint8_t protocol = 17, uint16_t fragment = 0,
@@ -108,7 +155,12 @@ class Parse : public testing::Test {
 	uint32_t first_buffer = 0; // bytes in the first buffer, 0 = all
 	struct pkt view;
 	uint32_t ip_end;
+	struct rte_mbuf m;
+	struct pkt plain; // what parse_plain made of it
 	bool was_plain;
+	Mbuf ordinary;
+	struct pkt ordinary_view;
+	uint32_t n_runs = 0;
 };
 
 TEST_F(Parse, Ipv4MediaFillsTheView) {
@@ -554,16 +606,17 @@ TEST(AddrTable, OneAddressInManyVlans) {
 	EXPECT_EQ(-EINVAL, addr_table_build(table.get(), cfg.get(), ports.get()));
 }
 
-// Of a frame that has an IPv4 header, as long as the frame says that it is.
-void mend_ip4_checksum(Bytes &frame) {
+// Of a frame that has an IPv4 header, as long as the frame says that it is, or of `len` bytes.
+void mend_ip4_checksum(Bytes &frame, size_t len = 0) {
 	size_t at = frame.size() > 18 && frame[12] == 0x81 ? 18 : 14;
 	uint32_t sum;
 
-	if (frame.size() < at + 20 || frame[at] >> 4 != 4)
+	if (frame.size() < at + 20 || (len == 0 && frame[at] >> 4 != 4))
 		return;
+	if (len == 0)
+		len = std::min((frame[at] & 15U) * 4UL, frame.size() - at);
 	frame[at + 10] = frame[at + 11] = 0;
-	sum = ones_sum(Bytes(frame.begin() + (long)at,
-		frame.begin() + (long)std::min(at + (frame[at] & 15U) * 4, frame.size())));
+	sum = ones_sum(Bytes(frame.begin() + (long)at, frame.begin() + (long)(at + len)));
 	frame[at + 10] = (uint8_t)(~sum >> 8);
 	frame[at + 11] = (uint8_t)~sum;
 }
@@ -589,6 +642,8 @@ TEST_F(Parse, PlainMediaIsSeenAsTheWholeParserSeesIt) {
 				run(changed, ports[i]);
 				mend_ip4_checksum(changed);
 				run(changed, ports[i]);
+				mend_ip4_checksum(changed, 20);
+				run(changed, ports[i]);
 			}
 			run(Bytes(frames[i].begin(), frames[i].begin() + (long)at), ports[i]);
 		}
@@ -609,14 +664,25 @@ TEST(AddrTable, EthernetHeader) {
 		Bytes(in.l2_tail, in.l2_tail + 12));
 }
 
-// The stage, on mbufs.
-class ParseBurst : public Parse {
-      protected:
-	static void SetUpTestSuite() {
+class Eal : public testing::Environment {
+	void SetUp() override {
 		const char *args[] = {"test", "--no-huge", "--no-shconf", "--no-pci", "-m", "64",
 			"--log-level=error", "--no-telemetry"};
 
 		ASSERT_LE(0, rte_eal_init(RR_ARRAY_LEN(args), const_cast<char **>(args)));
+	}
+
+	void TearDown() override {
+		rte_eal_cleanup();
+	}
+};
+
+testing::Environment *const eal = testing::AddGlobalTestEnvironment(new Eal);
+
+// The stage, on mbufs.
+class ParseBurst : public Parse {
+      protected:
+	static void SetUpTestSuite() {
 		pool = rte_pktmbuf_pool_create("test", 255, 0, 0, 128 + 700, 0);
 		ASSERT_NE(nullptr, pool);
 	}
@@ -624,7 +690,6 @@ class ParseBurst : public Parse {
 	static void TearDownTestSuite() {
 		EXPECT_EQ(255u, rte_mempool_avail_count(pool));
 		rte_mempool_free(pool);
-		rte_eal_cleanup();
 	}
 
 	// A chain whose buffers hold `part` bytes each.
@@ -816,6 +881,167 @@ TEST_F(ParseBurst, DeviceVerdicts) {
 	EXPECT_EQ(1u, world.counters[EXT_PORT][RR_C_drop_udp_checksum]);
 	EXPECT_EQ(1u, world.counters[EXT_PORT][RR_C_drop_ip4_checksum]);
 	rte_pktmbuf_free(m);
+}
+
+// One frame of a mixture.
+struct Kind {
+	Bytes bytes;
+	uint8_t port;
+	size_t part; // bytes in each buffer
+	uint64_t offload;
+};
+
+class ParseMixture : public ParseBurst {
+      protected:
+	// More addresses than a burst remembers.
+	ParseMixture() {
+		for (uint32_t i = 0; i < 12; i++) {
+			struct rr_shm_addr *a = &world.cfg->addr[world.cfg->n_addrs++];
+
+			*a = world.cfg->addr[EXT4];
+			a->addr[3] = (uint8_t)(100 + i);
+			add(ether(to_ext, 0x0800,
+				ip4(caller4, "198.18.0." + std::to_string(100 + i), media)));
+		}
+		world.fill_ports(RR_CHECKSUM_FULL);
+		n_plain = kinds.size();
+		add(ether(to_ext, 0x0800, ip4(caller4, "198.18.0.1", udp(4, 20099, rtp(9), 0))));
+		add(ether(to_ext, 0x0800, ip4("198.18.255.1", "198.18.0.2", udp(5, 20000, {}))));
+		add(ether(to_ext, 0x86dd, ip6(caller6, "2001:db8:1::1", media)));
+		add(ether(to_ext, 0x0800, ip4(caller4, "198.18.0.1", media)) + Bytes(5));
+		add(ether(to_ext, 0x0800, ip4(caller4, "198.18.0.99", media)));
+		add(ether(to_ext, 0x0800, ip4("127.0.0.1", "198.18.0.1", media)));
+		add(ether(to_int, 0x0800, ip4(caller4, "198.18.0.1", media)));
+		add(ether(to_ext, 0x0800, ip4(caller4, "198.18.0.1", udp(4, 5060, rtp(1)))));
+		add(ether(to_ext, 0x0800, ip4(caller4, "198.18.0.1", media, 17, 0x2000)));
+		add(ether(to_ext, 0x0800, ip4(caller4, "198.18.0.1", Bytes(8), 1)));
+		add(ether(to_all, 0x0806, Bytes(28)));
+		add(Bytes(13));
+		kinds.push_back({vlan(to_int, INT_VLAN, 0x0800, ip4("10.1.0.9", "10.1.0.1", media)),
+			INT_PORT, 500, 0});
+		kinds.push_back({big_media(0), EXT_PORT, 100, 0});
+		kinds.push_back({big_media(0), EXT_PORT, 500, RTE_MBUF_F_RX_L4_CKSUM_BAD});
+	}
+
+	void add(const Bytes &bytes) {
+		kinds.push_back({bytes, EXT_PORT, 500, 0});
+	}
+
+	// What is left of a burst: the packets on every list, as numbers, and the counters.
+	void note(std::vector<uint64_t> &to, const struct pkt *p) {
+		const struct rte_mbuf *head = p->m;
+
+		to.insert(to.end(),
+			{(uint64_t)(p - world.burst->view), p->l2_len, p->family, p->port,
+				p->l3_len, p->vlan, head->pkt_len, head->data_len, head->nb_segs});
+	}
+
+	void note_media(std::vector<uint64_t> &to, const struct pkt *p) {
+		to.insert(to.end(),
+			{(uint64_t)(p->udp - rte_pktmbuf_mtod(p->m, uint8_t *)), p->slot, p->addr,
+				p->src_port_be, p->payload_len, p->n_contiguous, p->is_patchable});
+		to.insert(to.end(), p->src, p->src + 16);
+		note(to, p);
+	}
+
+	std::vector<uint64_t> outcome() {
+		const struct burst *b = world.burst.get();
+		std::vector<uint64_t> all = {b->n, b->n_dropped, b->n_punted, b->n_fragments};
+
+		for (uint32_t i = 0; i < b->n; i++)
+			note_media(all, b->live[i]);
+		for (uint32_t i = 0; i < b->n_punted; i++)
+			note(all, b->punted[i]);
+		for (uint32_t i = 0; i < b->n_fragments; i++)
+			note(all, b->fragment[i]);
+		for (uint32_t i = 0; i < b->n_dropped; i++)
+			all.push_back(
+				(uint64_t)(std::find(sent.begin(), sent.end(), b->dropped[i]) -
+					   sent.begin()));
+		for (const auto &port : world.counters)
+			all.insert(all.end(), port, port + RR_N_COUNTERS);
+		return all;
+	}
+
+	std::vector<uint64_t> take_all(const std::vector<size_t> &which, bool is_wide) {
+		std::vector<uint64_t> all;
+
+		memset(world.counters, 0, sizeof(world.counters));
+		memset((void *)world.burst->view, 0x5a, sizeof(world.burst->view));
+		world.begin(1000);
+		sent.clear();
+		for (size_t kind : which) {
+			struct rte_mbuf *head = chain(kinds[kind].bytes, kinds[kind].part);
+
+			head->ol_flags |= kinds[kind].offload;
+			sent.push_back(head);
+			pkt_add(world.burst.get(), head, kinds[kind].port);
+		}
+		parse.is_wide = is_wide;
+		parse_burst(&parse, world.burst.get());
+		all = outcome();
+		for (struct rte_mbuf *head : sent)
+			rte_pktmbuf_free(head);
+		return all;
+	}
+
+	void compare(const std::vector<size_t> &which) {
+		ASSERT_EQ(take_all(which, false), take_all(which, parse_wide_is_possible()));
+	}
+
+	std::vector<Kind> kinds; // the plain ones first
+	size_t n_plain;
+	std::vector<struct rte_mbuf *> sent;
+};
+
+TEST_F(ParseMixture, OddFrameAtEveryPlace) {
+	for (size_t odd = n_plain; odd < kinds.size(); odd++)
+		for (size_t at = 0; at < BURST_MAX; at++) {
+			std::vector<size_t> which(BURST_MAX);
+
+			for (size_t i = 0; i < BURST_MAX; i++)
+				which[i] = i % 3;
+			which[at] = odd;
+			compare(which);
+		}
+}
+
+TEST_F(ParseMixture, AnythingAtAnyLength) {
+	uint32_t random = 1;
+
+	for (size_t n = 0; n <= BURST_MAX; n++)
+		for (uint32_t turn = 0; turn < 20; turn++) {
+			std::vector<size_t> which(n);
+
+			for (size_t &kind : which) {
+				random = random * 1664525 + 1013904223;
+				// odd ones are few in some bursts, and many in others
+				kind = (random >> 24) % 20 < turn ? (random >> 8) % kinds.size()
+								  : (random >> 8) % n_plain;
+			}
+			compare(which);
+		}
+}
+
+// An address of one port is nobody's on another one.
+TEST_F(ParseMixture, PortsTakeTurns) {
+	std::vector<size_t> which(24);
+
+	kinds.push_back(
+		{ether(to_int, 0x0800, ip4(caller4, "198.18.0.100", media)), INT_PORT, 500, 0});
+	std::fill(which.begin() + 8, which.begin() + 16, kinds.size() - 1);
+	compare(which);
+	EXPECT_EQ(16u, world.burst->n);
+}
+
+// Received sums are not to be trusted on some ports.
+TEST_F(ParseMixture, PartialChecksums) {
+	world.ports->port[EXT_PORT].partial_checksums = true;
+	world.fill_ports(RR_CHECKSUM_FULL);
+	compare({0, 1, 2, 3, 4, 5, 6, n_plain, 8});
+	ASSERT_EQ(9u, world.burst->n);
+	for (uint32_t i = 0; i < 9; i++)
+		EXPECT_FALSE(world.burst->live[i]->is_patchable);
 }
 
 } // namespace
