@@ -16,21 +16,23 @@
 #include "operator.h"
 
 #define MAX_WATCHES 8
+#define IDLE_PERIOD_MS 10 // between turns when nothing is outstanding
 #define RING_TURNS 16 // in a row; then events have their turn
 #define RING_COMMANDS 32 // as many as a datagram socket has run in a turn
 #define STOP_PATIENCE_NS (200 * RR_NS_PER_MS) // for replies that are under way at the end
 
-// How often to look for acknowledgements, by how long none has come though some are outstanding. A
-// dataplane that lives answers within tens of microseconds; one that does not is not worth a core.
+// How often to look for acknowledgements, by how long none has come though some are outstanding; 0:
+// again at once. A dataplane that lives answers within microseconds, which is less than to sleep
+// and to be woken takes; one that does not is not worth a core.
 static const struct poll_pace {
 	uint64_t until_ns;
 	uint64_t period_ns;
 } poll_paces[] = {
+	{20000, 0},
 	{1 * RR_NS_PER_MS, 30000},
 	{10 * RR_NS_PER_MS, 200000},
 	{UINT64_MAX, 1 * RR_NS_PER_MS},
 };
-static const uint64_t idle_period_ns = 10 * RR_NS_PER_MS;
 
 // A timer or signal that somebody asked for.
 struct watch {
@@ -47,43 +49,37 @@ struct loop {
 	bool stopping;
 	uint64_t stop_ns; // since when
 	uint64_t silent_since_ns; // the dataplane, while something is outstanding; else 0
-	int poll_fd; // timerfd that ends a wait
-	uint64_t poll_period_ns; // as it is armed
-	uint64_t poll_wanted_ns; // as it has to be when the loop sleeps
+	bool idle; // nothing is outstanding
+	uint64_t pace_ns; // else: how long the loop may sleep
+	int poll_fd; // timerfd that ends such a sleep
 	struct event *poll_event;
 	unsigned int n_watches;
 	struct watch watch[MAX_WATCHES];
 };
 
-static void on_poll_timer(evutil_socket_t fd, short what RR_UNUSED, void *arg RR_UNUSED) {
-	uint64_t n_expired;
-
-	// Only has to end the wait; what is to be polled is polled at the end of every turn.
-	(void)!read(fd, &n_expired, sizeof(n_expired));
+// Only have to end the wait; what is to be polled is polled at the end of every turn. The timer is
+// not read: it is armed anew for every sleep, and the event is of its edge.
+static void on_poll_timer(evutil_socket_t fd RR_UNUSED, short what RR_UNUSED, void *arg RR_UNUSED) {
+}
+static void on_idle_period(void *arg RR_UNUSED) {
 }
 
-static int arm_poll_timer(struct loop *loop, uint64_t period_ns) {
-	struct timespec ts = {.tv_nsec = (long)period_ns};
-	struct itimerspec its = {.it_interval = ts, .it_value = ts};
+static void arm_poll_timer(struct loop *loop) {
+	struct itimerspec its = {.it_value.tv_nsec = (long)loop->pace_ns};
 
-	if (period_ns == loop->poll_period_ns)
-		return 0;
-	if (timerfd_settime(loop->poll_fd, 0, &its, NULL) < 0)
-		return -errno;
-	loop->poll_period_ns = period_ns;
-	return 0;
+	timerfd_settime(loop->poll_fd, 0, &its, NULL);
 }
 
 static int open_poll_timer(struct loop *loop) {
 	loop->poll_fd = timerfd_create(CLOCK_MONOTONIC, TFD_NONBLOCK | TFD_CLOEXEC);
 	if (loop->poll_fd < 0)
 		return -errno;
-	loop->poll_event =
-		event_new(loop->base, loop->poll_fd, EV_READ | EV_PERSIST, on_poll_timer, NULL);
+	loop->poll_event = event_new(
+		loop->base, loop->poll_fd, EV_READ | EV_PERSIST | EV_ET, on_poll_timer, NULL);
 	if (!loop->poll_event || event_add(loop->poll_event, NULL) < 0)
 		return -ENOMEM;
-	loop->poll_wanted_ns = idle_period_ns;
-	return arm_poll_timer(loop, loop->poll_wanted_ns);
+	loop->idle = true;
+	return loop_every(loop, IDLE_PERIOD_MS, on_idle_period, NULL);
 }
 
 int loop_new(struct loop **out, struct control *ctl) {
@@ -145,18 +141,19 @@ void loop_execute_operator(struct loop *loop, struct job *job) {
 	operator_execute(loop->ctl, job);
 }
 
-static uint64_t poll_period(struct loop *loop, uint64_t now_ns, bool answered) {
+static void set_pace(struct loop *loop, uint64_t now_ns, bool answered) {
 	unsigned int i = 0;
 
-	if (!control_waiting(loop->ctl)) {
+	loop->idle = !control_waiting(loop->ctl);
+	if (loop->idle) {
 		loop->silent_since_ns = 0;
-		return idle_period_ns;
+		return;
 	}
 	if (loop->silent_since_ns == 0 || answered)
 		loop->silent_since_ns = now_ns;
 	while (now_ns - loop->silent_since_ns >= poll_paces[i].until_ns)
 		i++;
-	return poll_paces[i].period_ns;
+	loop->pace_ns = poll_paces[i].period_ns;
 }
 
 static void end_turn(struct loop *loop) {
@@ -169,7 +166,7 @@ static void end_turn(struct loop *loop) {
 	answered = control_poll(loop->ctl, now_ns) > 0;
 	if (loop->listeners)
 		listener_flush(loop->listeners);
-	loop->poll_wanted_ns = poll_period(loop, now_ns, answered);
+	set_pace(loop, now_ns, answered);
 	loop->turn_open = false;
 }
 
@@ -203,10 +200,10 @@ static bool has_stopped(struct loop *loop) {
 static int take_events(struct loop *loop) {
 	int flags = EVLOOP_ONCE;
 
-	if (rings_awake(loop))
+	if (rings_awake(loop) || (!loop->idle && loop->pace_ns == 0))
 		flags |= EVLOOP_NONBLOCK;
-	else
-		arm_poll_timer(loop, loop->poll_wanted_ns);
+	else if (!loop->idle)
+		arm_poll_timer(loop);
 	return event_base_loop(loop->base, flags) < 0 ? -EIO : 0;
 }
 

@@ -3,9 +3,9 @@
 // commit, submit, take acknowledgements, send replies.
 //
 // A turn is one pass of libevent over everything that was ready, followed by control_turn_commit,
-// control_poll and the sending of what both produced. While acknowledgements are outstanding a
-// timer ends the wait after some tens of microseconds, so that control polls the reply rings;
-// otherwise it polls every 10 ms.
+// control_poll and the sending of what both produced. While acknowledgements are outstanding and
+// come, the next turn begins at once; when none has come for 20 us, a timer ends the wait after
+// some tens of microseconds, so that control polls the reply rings. Otherwise it polls every 10 ms.
 #pragma once
 
 #include <stdint.h>
