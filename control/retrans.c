@@ -2,9 +2,11 @@
 // Cookie to reply: a command that a controller sends again is answered again and never run twice.
 //
 // Entries stand in hash tables by cookie, and uthash keeps those of a table in the order in which
-// they came. So the purge looks at the first of each table, stops where it is young or pending, and
-// never walks a whole table. What is out of order (what the store brought back) is found too old at
-// the latest when it is looked up.
+// they came. So the purge looks at the first of each table, goes on to the next table where it is
+// young or pending, and never walks a whole one. It does so in steps, one with every new cookie and
+// some every few milliseconds: what came in a second would else go in one go, while everybody
+// waits. What is out of order (what the store brought back) is found too old at the latest when it
+// is looked up.
 #include "retrans.h"
 
 #include <errno.h>
@@ -29,6 +31,7 @@ struct retrans_entry {
 struct retrans {
 	struct retrans_entry *by_cookie[HASH_TABLES];
 	unsigned int next_evicted; // the table that makes room next
+	unsigned int next_purged; // the table that the purge looks at next
 	struct retrans_stats stats;
 	void (*on_gone)(void *arg, struct slice cookie);
 	void *on_gone_arg;
@@ -156,6 +159,18 @@ static bool past_life(uint64_t received_ns, uint64_t now_ns) {
 	return now_ns - received_ns > RETRANS_LIFE_NS;
 }
 
+// A step drops one entry, or goes on to the next table.
+static void purge_steps(struct retrans *r, uint64_t now_ns, unsigned int n_steps) {
+	while (n_steps-- > 0) {
+		struct retrans_entry *e = oldest_answered(r, r->next_purged % HASH_TABLES);
+
+		if (e && past_life(e->received_ns, now_ns))
+			entry_retire(r, e);
+		else
+			r->next_purged++;
+	}
+}
+
 enum retrans_verdict retrans_begin(
 	struct retrans *r, struct job *job, struct job **first, struct slice *reply) {
 	unsigned int hash = hash_cookie(job->cookie);
@@ -173,6 +188,7 @@ enum retrans_verdict retrans_begin(
 			return RETRANS_PENDING;
 		return e->restored ? RETRANS_RESTORED : RETRANS_ANSWERED;
 	}
+	purge_steps(r, job->received_ns, 1);
 	e = entry_new(r, job->cookie, hash);
 	if (!e)
 		return RETRANS_NO_MEMORY;
@@ -209,11 +225,7 @@ int retrans_put(struct retrans *r, struct slice cookie, struct slice reply, uint
 }
 
 void retrans_purge(struct retrans *r, uint64_t now_ns) {
-	struct retrans_entry *e;
-
-	for (unsigned int i = 0; i < HASH_TABLES; i++)
-		while ((e = oldest_answered(r, i)) && past_life(e->received_ns, now_ns))
-			entry_retire(r, e);
+	purge_steps(r, now_ns, RETRANS_PURGE_STEPS);
 }
 
 void retrans_get_stats(const struct retrans *r, struct retrans_stats *stats) {

@@ -19,7 +19,8 @@
 RR_BEGIN_DECLS
 
 #define RETRANS_LIFE_NS (UINT64_C(35) * 1000000000)
-#define RETRANS_PURGE_MS 100 // what came within that goes at once
+#define RETRANS_PURGE_MS 10
+#define RETRANS_PURGE_STEPS 512 // of a purge: past all tables, and as many entries again
 #define RETRANS_MAX_BYTES (UINT64_C(256) << 20)
 
 struct job;
@@ -58,8 +59,8 @@ void retrans_finish(struct retrans *r, struct job *job);
 int retrans_put(struct retrans *r, struct slice cookie, struct slice reply, uint64_t received_ns,
 	uint64_t now_ns);
 
-// Drop answered entries that are past their life. One that is served no more may stay a little
-// longer: the purge stops at the first young one.
+// Drop answered entries that are past their life, a bounded number; so does every new cookie. One
+// that is served no more may stay a little longer.
 void retrans_purge(struct retrans *r, uint64_t now_ns);
 
 void retrans_get_stats(const struct retrans *r, struct retrans_stats *stats);

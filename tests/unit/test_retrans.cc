@@ -9,6 +9,7 @@
 #include <gtest/gtest.h>
 
 #include "clock.h"
+#include "hash_tables.h"
 #include "job.h"
 #include "keyed_hash.h"
 #include "retrans.h"
@@ -61,6 +62,14 @@ class Retrans : public ::testing::Test {
 	int put(const std::string &cookie, const std::string &reply, uint64_t received_ns) {
 		return retrans_put(r, {cookie.data(), cookie.size()}, {reply.data(), reply.size()},
 			received_ns, now_ns);
+	}
+	void purge_all() {
+		uint64_t n_before;
+
+		do {
+			n_before = stats().n_entries;
+			retrans_purge(r, now_ns);
+		} while (stats().n_entries < n_before);
 	}
 	std::string reply() {
 		return std::string(text.p, text.len);
@@ -142,6 +151,35 @@ TEST_F(Retrans, PurgeDropsTheOldAndKeepsTheYoung) {
 	EXPECT_EQ(stats().n_bytes, 0u);
 }
 
+// Everybody waits meanwhile.
+TEST_F(Retrans, PurgeDropsNoMoreThanASlice) {
+	const unsigned int n = 3 * RETRANS_PURGE_STEPS;
+
+	for (unsigned int i = 0; i < n; i++)
+		answered("ck" + std::to_string(i), "0");
+	now_ns += RETRANS_LIFE_NS + 1;
+	retrans_purge(r, now_ns);
+	EXPECT_LT(stats().n_entries, n);
+	EXPECT_GE(stats().n_entries, n - RETRANS_PURGE_STEPS);
+	purge_all();
+	EXPECT_EQ(stats().n_entries, 0u);
+}
+
+// So that the cache holds what came within a life at any rate, not what a purge leaves.
+TEST_F(Retrans, NewCookiesTakeTheOldOnesPlace) {
+	const unsigned int n = 5000;
+
+	for (unsigned int i = 0; i < n; i++)
+		answered("old" + std::to_string(i), "0");
+	now_ns += RETRANS_LIFE_NS + 1;
+	for (unsigned int i = 0; i < n; i++)
+		answered("new" + std::to_string(i), "0");
+	EXPECT_GE(gone.size(), n - HASH_TABLES);
+	EXPECT_EQ(stats().n_entries, 2 * n - gone.size());
+	for (const std::string &cookie : gone)
+		EXPECT_EQ(cookie.substr(0, 3), "old");
+}
+
 // Its place is that of its arrival, and what came later in the same table waits for it.
 TEST_F(Retrans, PendingEntryDelaysThePurgeOfItsTableAlone) {
 	const int n = 1000; // some of them in each table, nearly
@@ -151,7 +189,7 @@ TEST_F(Retrans, PendingEntryDelaysThePurgeOfItsTableAlone) {
 	for (int i = 0; i < n; i++)
 		answered("ck" + std::to_string(i), "0");
 	now_ns += RETRANS_LIFE_NS + 1;
-	retrans_purge(r, now_ns);
+	purge_all();
 	EXPECT_GE(stats().n_entries, 1u);
 	EXPECT_LT(stats().n_entries, 50u);
 	EXPECT_EQ(begin("slow"), RETRANS_PENDING);
