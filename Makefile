@@ -62,7 +62,7 @@ UNIT_TESTS := counters endpoint log config rrctl ring region arp nd mld icmp ste
 	dp_client eal memif side_doors learn parse flow_table flow_read rtp_stats relay rewrite forward \
 	command fragment_set fragmenter notice_target outbox notifier clearance operator \
 	operator_socket load msg_ring shm_conn rtpp_shm netlink_message media_match address addr_command \
-	media_filter bench_generator stream datagram
+	media_filter bench_generator load_link stream datagram
 STRESS_TESTS := ring region flow msg_ring
 FUZZ_TARGETS := rtpp stdio parse rtp dp_msg shm stream datagram recording
 # Scripts: tests/golden/NAME, tests/packets/NAME.py, tests/smoke/NAME.sh, tests/sip/NAME.sh,
@@ -136,6 +136,8 @@ test_shm_conn_OBJ = $(test_listener_OBJ)
 test_shm_conn_LIBS := -levent_core -Wl,--wrap=getsockopt
 test_rtpp_shm_OBJ = $(test_listener_OBJ) tools/rtpp_shm.o
 test_rtpp_shm_LIBS := -levent_core -Wl,--wrap=rr_msg_ring_wait
+test_load_link_OBJ = $(test_listener_OBJ) tools/load_link.o
+test_load_link_LIBS := -levent_core
 LISTENER_SRC := control/listener.c control/cookies.c control/datagram_socket.c control/stream_conn.c \
 	control/shm_conn.c common/msg_ring.c control/retrans.c \
 	control/keyed_hash.c control/job.c control/rtpp_lex.c control/rtpp_parse.c control/rtpp_media.c \

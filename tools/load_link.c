@@ -25,18 +25,24 @@
 #define SCAN_NS (5 * RR_NS_PER_MS) // how often to look for commands that wait too long
 #define CONNECT_PAUSE_NS RR_NS_PER_MS // before a backlog that was full is tried again
 
-static const struct load_transport {
+enum framing {
+	FRAMED_BY_COOKIE, // each in a datagram, which is sent again with it
+	FRAMED_BY_LINE, // on a connection that stays
+	FRAMED_BY_CONNECTION, // of its own
+};
+
+struct load_transport {
 	const char *prefix;
 	int family;
-	int type;
-	bool is_kept; // a connection carries more than one command
-} transports[] = {
-	{"udp:", AF_INET, SOCK_DGRAM, true},
-	{"udp6:", AF_INET6, SOCK_DGRAM, true},
-	{"tcp:", AF_INET, SOCK_STREAM, true},
-	{"tcp6:", AF_INET6, SOCK_STREAM, true},
-	{"cunix:", AF_UNIX, SOCK_STREAM, true},
-	{"unix:", AF_UNIX, SOCK_STREAM, false},
+	enum framing framing;
+	const struct carrier *carrier;
+};
+
+// How commands and replies travel.
+struct carrier {
+	int (*open)(struct load_link *link); // NULL: when there is something to send
+	void (*send)(struct load_link *link, uint64_t now_ns); // all that is queued
+	void (*receive)(struct load_link *link, void *source); // of an event
 };
 
 enum slot_state {
@@ -47,7 +53,7 @@ enum slot_state {
 
 struct slot {
 	enum slot_state state;
-	int fd; // -1: none; over UDP never one
+	int fd; // -1: none; streams alone have one
 	uint32_t n_sent;
 	uint64_t due_ns; // when to send it, again or for the first time
 	uint64_t give_up_ns; // streams
@@ -109,24 +115,6 @@ static int parse_inet(struct load_link *link, const char *text, int family) {
 	return 0;
 }
 
-static int parse_socket(struct load_link *link, const char *text) {
-	for (size_t i = 0; i < RR_ARRAY_LEN(transports); i++) {
-		const struct load_transport *t = &transports[i];
-		size_t len = strlen(t->prefix);
-
-		if (strncmp(text, t->prefix, len) != 0)
-			continue;
-		link->transport = t;
-		return t->family == AF_UNIX ? parse_path(link, text + len)
-					    : parse_inet(link, text + len, t->family);
-	}
-	return -EINVAL;
-}
-
-static bool is_udp(const struct load_link *link) {
-	return link->transport->type == SOCK_DGRAM;
-}
-
 // ---- the end of a command
 
 static void hang_up(struct slot *s) {
@@ -136,7 +124,7 @@ static void hang_up(struct slot *s) {
 }
 
 static void end(struct load_link *link, struct slot *s, const char *text, size_t len) {
-	if (!is_udp(link) && (!text || !link->transport->is_kept))
+	if (!text || link->transport->framing != FRAMED_BY_LINE)
 		hang_up(s);
 	s->state = SLOT_IDLE;
 	link->params.done(link->params.arg, (uint32_t)(s - link->slots), text, len);
@@ -202,12 +190,13 @@ static void take_datagram(struct load_link *link, char *text, size_t len) {
 	end(link, s, text + s->cookie_len, len - s->cookie_len - 1);
 }
 
-static void receive_datagrams(struct load_link *link) {
+static void receive_datagrams(struct load_link *link, void *source) {
 	static char buffer[BATCH][MAX_REPLY + 1];
 	struct mmsghdr msgs[BATCH];
 	struct iovec iov[BATCH];
 	int n;
 
+	(void)source;
 	do {
 		memset(msgs, 0, sizeof(msgs));
 		for (unsigned int i = 0; i < BATCH; i++) {
@@ -278,7 +267,18 @@ static void send_line(struct load_link *link, struct slot *s, uint64_t now_ns) {
 	}
 }
 
-static void receive_line(struct load_link *link, struct slot *s) {
+static void send_lines(struct load_link *link, uint64_t now_ns) {
+	for (uint32_t i = 0; i < link->params.n_slots; i++) {
+		struct slot *s = &link->slots[i];
+
+		if (s->state == SLOT_QUEUED && s->due_ns <= now_ns)
+			send_line(link, s, now_ns);
+		link->has_queued |= s->state == SLOT_QUEUED;
+	}
+}
+
+static void receive_line(struct load_link *link, void *source) {
+	struct slot *s = source;
 	ssize_t n = recv(s->fd, s->reply + s->n_read, sizeof(s->reply) - s->n_read, MSG_DONTWAIT);
 
 	if (n < 0 && (errno == EAGAIN || errno == EINTR))
@@ -296,19 +296,49 @@ static void receive_line(struct load_link *link, struct slot *s) {
 		end(link, s, NULL, 0);
 }
 
-// ---- both
+// ---- all of them
+
+static const struct carrier datagrams = {open_udp, send_datagrams, receive_datagrams};
+static const struct carrier streams = {NULL, send_lines, receive_line};
+
+static const struct load_transport transports[] = {
+	{"udp:", AF_INET, FRAMED_BY_COOKIE, &datagrams},
+	{"udp6:", AF_INET6, FRAMED_BY_COOKIE, &datagrams},
+	{"tcp:", AF_INET, FRAMED_BY_LINE, &streams},
+	{"tcp6:", AF_INET6, FRAMED_BY_LINE, &streams},
+	{"cunix:", AF_UNIX, FRAMED_BY_LINE, &streams},
+	{"unix:", AF_UNIX, FRAMED_BY_CONNECTION, &streams},
+};
+
+static int parse_socket(struct load_link *link, const char *text) {
+	for (size_t i = 0; i < RR_ARRAY_LEN(transports); i++) {
+		const struct load_transport *t = &transports[i];
+		size_t len = strlen(t->prefix);
+
+		if (strncmp(text, t->prefix, len) != 0)
+			continue;
+		link->transport = t;
+		return t->family == AF_UNIX ? parse_path(link, text + len)
+					    : parse_inet(link, text + len, t->family);
+	}
+	return -EINVAL;
+}
+
+static bool has_cookies(const struct load_link *link) {
+	return link->transport->framing == FRAMED_BY_COOKIE;
+}
 
 void load_link_send(struct load_link *link, uint32_t slot, const char *text, size_t len) {
 	struct slot *s = &link->slots[slot];
 
 	s->number++;
 	s->cookie_len = 0;
-	if (is_udp(link))
+	if (has_cookies(link))
 		s->cookie_len = (size_t)snprintf(
 			s->request, COOKIE_ROOM, "%x_%08x_%x ", slot, link->params.run, s->number);
 	memcpy(s->request + s->cookie_len, text, len);
 	s->len = s->cookie_len + len;
-	if (!is_udp(link) && link->transport->is_kept)
+	if (link->transport->framing == FRAMED_BY_LINE)
 		s->request[s->len++] = '\n';
 	s->n_sent = 0;
 	s->n_read = 0;
@@ -322,26 +352,16 @@ static void send_queued(struct load_link *link, uint64_t now_ns) {
 	if (!link->has_queued)
 		return;
 	link->has_queued = false;
-	if (is_udp(link)) {
-		send_datagrams(link, now_ns);
-		return;
-	}
-	for (uint32_t i = 0; i < link->params.n_slots; i++) {
-		struct slot *s = &link->slots[i];
-
-		if (s->state == SLOT_QUEUED && s->due_ns <= now_ns)
-			send_line(link, s, now_ns);
-		link->has_queued |= s->state == SLOT_QUEUED;
-	}
+	link->transport->carrier->send(link, now_ns);
 }
 
 static void look_at(struct load_link *link, struct slot *s, uint64_t now_ns) {
 	if (s->state == SLOT_IDLE)
 		return;
-	if (is_udp(link) && s->due_ns <= now_ns && s->n_sent <= link->params.n_retries) {
+	if (has_cookies(link) && s->due_ns <= now_ns && s->n_sent <= link->params.n_retries) {
 		s->state = SLOT_QUEUED;
 		link->has_queued = true;
-	} else if (is_udp(link) ? s->due_ns <= now_ns : s->give_up_ns <= now_ns) {
+	} else if (has_cookies(link) ? s->due_ns <= now_ns : s->give_up_ns <= now_ns) {
 		end(link, s, NULL, 0);
 	}
 }
@@ -365,12 +385,8 @@ void load_link_wait(struct load_link *link, uint64_t patience_ns) {
 		patience_ns = link->has_queued ? CONNECT_PAUSE_NS : SCAN_NS;
 	patience = (struct timespec){.tv_nsec = (long)patience_ns};
 	n = epoll_pwait2(link->epoll_fd, events, BATCH, &patience, NULL);
-	for (int i = 0; i < n; i++) {
-		if (is_udp(link))
-			receive_datagrams(link);
-		else
-			receive_line(link, events[i].data.ptr);
-	}
+	for (int i = 0; i < n; i++)
+		link->transport->carrier->receive(link, events[i].data.ptr);
 }
 
 struct load_link_counts load_link_get_counts(const struct load_link *link) {
@@ -390,8 +406,8 @@ int load_link_open(struct load_link **out, const struct load_link_params *params
 		link->slots[i].fd = -1;
 	link->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
 	ret = link->epoll_fd < 0 ? -errno : parse_socket(link, params->socket);
-	if (ret == 0 && is_udp(link))
-		ret = open_udp(link);
+	if (ret == 0 && link->transport->carrier->open)
+		ret = link->transport->carrier->open(link);
 	if (ret < 0) {
 		load_link_close(link);
 		return ret;
