@@ -136,7 +136,7 @@ test_shm_conn_OBJ = $(test_listener_OBJ)
 test_shm_conn_LIBS := -levent_core -Wl,--wrap=getsockopt
 test_rtpp_shm_OBJ = $(test_listener_OBJ) tools/rtpp_shm.o
 test_rtpp_shm_LIBS := -levent_core -Wl,--wrap=rr_msg_ring_wait
-test_load_link_OBJ = $(test_listener_OBJ) tools/load_link.o
+test_load_link_OBJ = $(test_listener_OBJ) tools/load_link.o tools/rtpp_shm.o
 test_load_link_LIBS := -levent_core
 LISTENER_SRC := control/listener.c control/cookies.c control/datagram_socket.c control/stream_conn.c \
 	control/shm_conn.c common/msg_ring.c control/retrans.c \
@@ -312,7 +312,7 @@ $(BUILD)/rtprelayd: $(CONTROL_OBJ) $(COMMON_OBJ)
 	$(call say,LINK)$(CC) $(SAN) -o $@ $^ $(CONTROL_LIBS)
 $(BUILD)/rrctl: $(RRCTL_OBJ) $(COMMON_OBJ)
 	$(call say,LINK)$(CC) $(SAN) -o $@ $^ $(RRCTL_LIBS)
-$(BUILD)/rtppload: $(RTPPLOAD_OBJ) $(BUILD)/obj/common/endpoint.o
+$(BUILD)/rtppload: $(RTPPLOAD_OBJ) $(BUILD)/obj/common/endpoint.o $(BUILD)/librtpp_shm.a
 	$(call say,LINK)$(CC) $(SAN) -o $@ $^ -ljansson
 $(BUILD)/flowgen: $(FLOWGEN_OBJ) $(COMMON_OBJ)
 	$(call say,LINK)$(CC) $(SAN) -o $@ $^ $(COMMON_LIBS)

@@ -17,6 +17,7 @@
 
 #include "clock.h"
 #include "load_book.h"
+#include "rtpp_shm.h"
 
 #define MAX_REPLY 8192
 #define COOKIE_ROOM 40
@@ -29,6 +30,7 @@ enum framing {
 	FRAMED_BY_COOKIE, // each in a datagram, which is sent again with it
 	FRAMED_BY_LINE, // on a connection that stays
 	FRAMED_BY_CONNECTION, // of its own
+	FRAMED_BY_LIBRARY, // of shared memory, which has cookies of its own
 };
 
 struct load_transport {
@@ -56,7 +58,7 @@ struct slot {
 	int fd; // -1: none; streams alone have one
 	uint32_t n_sent;
 	uint64_t due_ns; // when to send it, again or for the first time
-	uint64_t give_up_ns; // streams
+	uint64_t give_up_ns; // where nothing is sent again
 	uint32_t number; // of its command
 	size_t cookie_len; // with the space behind it
 	size_t len; // of request
@@ -72,6 +74,8 @@ struct load_link {
 	socklen_t addr_len;
 	int epoll_fd;
 	int udp_fd;
+	struct rtpp_shm *shm;
+	bool is_shm_lost; // to be connected anew
 	uint64_t scanned_ns;
 	bool has_queued;
 	struct load_link_counts counts;
@@ -296,10 +300,93 @@ static void receive_line(struct load_link *link, void *source) {
 		end(link, s, NULL, 0);
 }
 
+// ---- shared memory
+
+// A late reply to an earlier command of the slot has another number.
+static uint64_t tag_of(const struct load_link *link, const struct slot *s) {
+	return (uint64_t)s->number << 32 | (uint32_t)(s - link->slots);
+}
+
+static void take_message(struct load_link *link, const struct rtpp_shm_reply *reply) {
+	struct slot *s = &link->slots[(uint32_t)reply->tag];
+
+	if (s->state == SLOT_SENT && reply->tag == tag_of(link, s))
+		end(link, s, reply->text, reply->len);
+	else
+		link->counts.n_strays++;
+}
+
+// Until there is none: only then the library's descriptor says when there is one again.
+static void receive_messages(struct load_link *link, void *source) {
+	struct rtpp_shm_reply reply;
+	int ret;
+
+	(void)source;
+	while ((ret = rtpp_shm_receive(link->shm, &reply, 0)) > 0)
+		take_message(link, &reply);
+	if (ret < 0) {
+		link->is_shm_lost = true;
+		link->has_queued = true;
+	}
+}
+
+static int watch_shm(struct load_link *link) {
+	struct epoll_event event = {.events = EPOLLIN};
+
+	if (epoll_ctl(link->epoll_fd, EPOLL_CTL_ADD, rtpp_shm_fd(link->shm), &event) < 0)
+		return -errno;
+	receive_messages(link, NULL);
+	return 0;
+}
+
+static int shm_patience_ms(const struct load_link *link) {
+	return (int)(link->params.timeout_ns / RR_NS_PER_MS) + 1;
+}
+
+// What is unanswered is sent again by the library. Returns whether there is a connection.
+static bool is_connected(struct load_link *link) {
+	if (!link->is_shm_lost)
+		return true;
+	if (rtpp_shm_reconnect(link->shm, shm_patience_ms(link)) < 0)
+		return false;
+	link->is_shm_lost = false;
+	link->counts.n_retransmits += rtpp_shm_unanswered(link->shm);
+	return watch_shm(link) == 0 && !link->is_shm_lost;
+}
+
+// What the library has no room for, 64 commands being unanswered, waits for the replies.
+static void send_messages(struct load_link *link, uint64_t now_ns) {
+	int ret = is_connected(link) ? 0 : -EPIPE;
+
+	(void)now_ns;
+	for (uint32_t i = 0; i < link->params.n_slots; i++) {
+		struct slot *s = &link->slots[i];
+
+		if (s->state != SLOT_QUEUED)
+			continue;
+		if (ret == 0)
+			ret = rtpp_shm_send(link->shm, tag_of(link, s), s->request, s->len);
+		if (ret == 0)
+			s->state = SLOT_SENT;
+		else
+			link->has_queued = true;
+	}
+	link->is_shm_lost |= ret == -EPIPE;
+	link->has_queued |= link->is_shm_lost;
+}
+
+static int open_shm(struct load_link *link) {
+	const struct sockaddr_un *sun = (const struct sockaddr_un *)&link->addr;
+	int ret = rtpp_shm_connect(&link->shm, sun->sun_path, shm_patience_ms(link));
+
+	return ret < 0 ? ret : watch_shm(link);
+}
+
 // ---- all of them
 
 static const struct carrier datagrams = {open_udp, send_datagrams, receive_datagrams};
 static const struct carrier streams = {NULL, send_lines, receive_line};
+static const struct carrier shared_memory = {open_shm, send_messages, receive_messages};
 
 static const struct load_transport transports[] = {
 	{"udp:", AF_INET, FRAMED_BY_COOKIE, &datagrams},
@@ -308,6 +395,7 @@ static const struct load_transport transports[] = {
 	{"tcp6:", AF_INET6, FRAMED_BY_LINE, &streams},
 	{"cunix:", AF_UNIX, FRAMED_BY_LINE, &streams},
 	{"unix:", AF_UNIX, FRAMED_BY_CONNECTION, &streams},
+	{"shm:", AF_UNIX, FRAMED_BY_LIBRARY, &shared_memory},
 };
 
 static int parse_socket(struct load_link *link, const char *text) {
@@ -421,6 +509,7 @@ void load_link_close(struct load_link *link) {
 		hang_up(&link->slots[i]);
 	if (link->udp_fd >= 0)
 		close(link->udp_fd);
+	rtpp_shm_disconnect(link->shm);
 	if (link->epoll_fd >= 0)
 		close(link->epoll_fd);
 	free(link);

@@ -2,8 +2,10 @@
 // A controller's end of a command socket with many commands under way: rtppload's way to a server.
 //
 // A slot carries one command at a time. Over UDP all slots share a socket, a command has a cookie
-// and is sent again with it until the reply comes, as controllers do; elsewhere a slot is a
-// connection of its own, kept (cunix, tcp) or made anew for each command (unix).
+// and is sent again with it until the reply comes, as controllers do. Over shared memory they share
+// a client of the library for controllers, which takes 64 commands at a time; the others wait.
+// Elsewhere a slot is a connection of its own, kept (cunix, tcp) or made anew for each command
+// (unix).
 #pragma once
 
 #include <stddef.h>
@@ -18,7 +20,7 @@ RR_BEGIN_DECLS
 struct load_link;
 
 struct load_link_params {
-	const char *socket; // unix:PATH, cunix:PATH, or udp: udp6: tcp: tcp6: before HOST:PORT
+	const char *socket; // unix: cunix: shm: before PATH, udp: udp6: tcp: tcp6: before HOST:PORT
 	uint32_t n_slots; // at most LOAD_MAX_SLOTS
 	uint32_t run; // a part of all cookies
 	uint64_t timeout_ns; // until a command is sent again, or given up where that is not done
@@ -30,7 +32,7 @@ struct load_link_params {
 
 struct load_link_counts {
 	uint64_t n_retransmits;
-	uint64_t n_strays; // datagrams that no slot waited for
+	uint64_t n_strays; // datagrams and messages that no slot waited for
 };
 
 // Returns 0 or a negative errno; -EINVAL: no socket that this program knows.

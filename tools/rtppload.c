@@ -85,7 +85,7 @@ struct load {
 
 static void print_help(FILE *out) {
 	fputs("usage: " PROGRAM " [OPTIONS] SOCKET STEP...\n"
-	      "  SOCKET               unix:PATH, cunix:PATH, or udp: udp6: tcp: tcp6: before "
+	      "  SOCKET               unix: cunix: shm: before PATH, udp: udp6: tcp: tcp6: before "
 	      "HOST:PORT\n"
 	      "  -n, --calls N        calls, 1000 by default\n"
 	      "  -w, --in-flight N    commands under way at once, 1..1024, 32 by default\n"

@@ -123,7 +123,42 @@ TEST_P(LoadLink, SocketOfNoKindIsRefused) {
 	EXPECT_EQ(open(), -EINVAL);
 }
 
-INSTANTIATE_TEST_SUITE_P(Sockets, LoadLink, ::testing::Values("udp:", "tcp:", "unix:", "cunix:"),
+class LoadLinkShm : public LoadLink {
+      protected:
+	// The worker dies, and a new one comes that knows what the old one answered.
+	void restart() {
+		struct listener_hooks hooks = {
+			base, retrans, execute, settled, this, LISTENER_PATIENCE_MS, UINT32_MAX};
+
+		listener_set_stop(set);
+		for (struct job *job : waiting)
+			job_free(job);
+		waiting.clear();
+		start(hooks);
+		ASSERT_EQ(listener_add(set, sockets[0].get()), 0);
+	}
+};
+
+TEST_P(LoadLinkShm, WhatADeadWorkerOwedTheNextOneAnswers) {
+	serve_it();
+	ASSERT_EQ(open(), 0);
+	say(0, "V0");
+	hear(1);
+	for (uint32_t i = 1; i < N_SLOTS; i++)
+		say(i, "V" + std::to_string(i));
+	load_link_wait(link, 0); // 64 of them are in the ring
+	EXPECT_EQ(executed.size(), 1u);
+	restart();
+	hear(N_SLOTS);
+	for (uint32_t i = 0; i < N_SLOTS; i++)
+		EXPECT_EQ(said[i], std::vector<std::string>{"[ V" + std::to_string(i) + "]"});
+	EXPECT_EQ(executed.size(), N_SLOTS);
+	EXPECT_EQ(load_link_get_counts(link).n_retransmits, 64u);
+}
+
+INSTANTIATE_TEST_SUITE_P(Sockets, LoadLinkShm, ::testing::Values("shm:"));
+INSTANTIATE_TEST_SUITE_P(Sockets, LoadLink,
+	::testing::Values("udp:", "tcp:", "unix:", "cunix:", "shm:"),
 	[](const ::testing::TestParamInfo<const char *> &info) {
 		std::string kind = info.param;
 
