@@ -32,9 +32,9 @@ class Figures:
         """A goal for the figure itself: a value of this machine, for no baseline."""
         self.limits.append({"name": name, "of": key, "goal": goal, "better": better})
 
-    def plot(self, unit, log=False):
-        """Show all figures of a unit."""
-        self.plots.append({"unit": unit, "log": log})
+    def plot(self, unit, log=False, of=None):
+        """Show the figures of a unit, all of them or those of some subjects."""
+        self.plots.append({"unit": unit, "log": log, "of": of})
 
     def note(self, text):
         """A sentence that belongs to the figures."""

@@ -15,11 +15,12 @@ BAR_WIDTH = 0.8  # of the room of a group
 
 def draw_case(folder, case):
     """Returns the names of the images, without .png and .svg."""
-    return [draw(folder, case, plot) for plot in case["plots"] if values_of(case, plot["unit"])]
+    return [draw(folder, case, plot) for plot in case["plots"] if values_of(case, plot)]
 
 
-def values_of(case, unit):
-    return [row for row in case["figures"] if row["unit"] == unit and row["values"]]
+def values_of(case, plot):
+    return [row for row in case["figures"] if row["unit"] == plot["unit"] and row["values"]
+            and (plot["of"] is None or row["what"] in plot["of"])]
 
 
 def image_name(case, unit):
@@ -27,7 +28,7 @@ def image_name(case, unit):
 
 
 def draw(folder, case, plot):
-    rows = values_of(case, plot["unit"])
+    rows = values_of(case, plot)
     subjects = list(dict.fromkeys(row["what"] for row in rows))
     programs = list(dict.fromkeys(row["who"] for row in rows))
     figure, axes = pyplot.subplots(figsize=(9, 1.2 + 0.16 * len(rows) + 0.25 * len(subjects)))

@@ -48,13 +48,14 @@ class Relay:
 
     devices: name -> EAL device; a name that is in `held` waits for release().
     realms: texts of realm(). sockets: command sockets beside self.socket.
-    dataplane, media, control: further options of these groups.
+    dataplane, media, control: further options of these groups. name: where there are several.
     """
 
     def __init__(self, bench, devices, realms, held=(), sockets=(), netns=None, dataplane=None,
-                 media=None, control=None):
+                 media=None, control=None, name="relay"):
         self.bench = bench
-        self.folder = bench.scratch.path("relay")
+        self.name = name
+        self.folder = bench.scratch.path(name)
         self.conf = os.path.join(self.folder, "conf")
         self.log = os.path.join(self.folder, "log")
         self.socket = f"cunix:{self.folder}/cunix"
@@ -84,17 +85,17 @@ class Relay:
         end(self.daemon)
         end(self.dp)
         if self.bench.scratch.huge:
-            shutil.rmtree(os.path.join(self.bench.scratch.huge, "relay"), ignore_errors=True)
+            shutil.rmtree(os.path.join(self.bench.scratch.huge, self.name), ignore_errors=True)
         shutil.rmtree(self.folder, ignore_errors=True)
 
     def _write_conf(self):
         huge = self.bench.scratch.huge
         if huge:
-            os.makedirs(os.path.join(huge, "relay"), exist_ok=True)
+            os.makedirs(os.path.join(huge, self.name), exist_ok=True)
         groups = {
             "instance": {
                 "run_dir": f'"{self.folder}/run"',
-                "hugepage_dir": f'"{huge}/relay"' if huge else '""',
+                "hugepage_dir": f'"{huge}/{self.name}"' if huge else '""',
                 "log_level": '"info"',
             },
             "dataplane": {
@@ -137,7 +138,7 @@ class Relay:
         wait_for(self._is_running, "rtprelay-dp", self.dp, self.log)
 
     def start_control(self):
-        pin = ["taskset", "-c", str(self.bench.main_core())]
+        pin = ["taskset", "-c", str(self.bench.control_core())]
         self.daemon = spawn([*pin, *self._command("rtprelayd")], self.log)
         wait_for(self._answers, "rtprelayd", self.daemon, self.log)
 
@@ -217,7 +218,8 @@ class Relay:
     # ---- calls and their packets
 
     def _rtppload(self, *args):
-        command = [os.path.join(self.bench.build, "rtppload"), "--json", *args]
+        command = ["taskset", "-c", str(self.bench.main_core()),
+                   os.path.join(self.bench.build, "rtppload"), "--json", *args]
         inside = ["ip", "netns", "exec", self.netns] if self.netns else []
         return subprocess.run([*inside, *command], capture_output=True, text=True, check=False)
 
