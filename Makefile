@@ -282,7 +282,7 @@ PROGRAMS += $(BUILD)/librtpp_shm.a $(BUILD)/rtpp-shm-example
 # The same with crash points compiled in, for the crash tests only.
 CRASH_PROGRAMS := $(BUILD)/crash/rtprelay-dp $(BUILD)/crash/rtprelayd
 
-.PHONY: all help deps run check test bench bench-check smoke sip packets stress crash fuzz lint format debug clean unit \
+.PHONY: all help deps run check test bench bench-check bench-publish smoke sip packets stress crash fuzz lint format debug clean unit \
 	load golden crash-programs corpus check-build stress-build smoke-build sip-build crash-build fuzz-build lint-build
 .DEFAULT_GOAL := all
 
@@ -503,6 +503,10 @@ bench:
 #: make bench-check  which ratio of the last report is worse than tests/bench/baseline.json says
 bench-check:
 	@BUILD=$(BUILD) tests/bench/check
+
+#: make bench-publish  the last full report into docs/, its plot and first figures into README.md
+bench-publish:
+	@BUILD=$(BUILD) tests/bench/publish
 
 #: make test       everything, on a bare machine, as root
 test:

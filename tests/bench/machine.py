@@ -63,9 +63,9 @@ def describe(folder, hugepages):
         "memory": f"{int(field(memory, 'MemTotal').split()[0]) // 1024} MiB",
         "hugepages": "2 MiB, for both sides" if hugepages else "none, for either side",
         "system": distribution(),
-        "kernel": os.uname().release,
+        "kernel": os.uname().release.split("-")[0],
         "DPDK": output("pkg-config", "--modversion", "libdpdk"),
         "compiler": output("gcc", "--version").split("\n")[0],
         "rtprelay": version(folder),
-        "load average before": read("/proc/loadavg"),
+        "load average before": " ".join(read("/proc/loadavg").split()[:3]),
     }

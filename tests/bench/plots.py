@@ -49,9 +49,28 @@ def draw(folder, case, plot):
     axes.grid(axis="x", alpha=0.3)
     axes.legend(fontsize="small")
     name = image_name(case, plot["unit"])
+    save(folder, name, figure)
+    return name
+
+
+def draw_headline(folder, name, bars):
+    """All that was measured beside the reference, which is the line at 1; with both figures."""
+    figure, axes = pyplot.subplots(figsize=(9, 1.4 + 0.32 * len(bars)))
+    drawn = axes.barh([bar["name"] for bar in bars], [bar["ratio"] for bar in bars], BAR_WIDTH)
+    texts = [f" {bar['ours']:.3g} of {bar['theirs']:.3g} Mpps" for bar in bars]
+    axes.bar_label(drawn, texts, fontsize="small")
+    axes.axvline(1, color="black", linewidth=1)
+    axes.set_xlim(0, 1.3 * max([1, *(bar["ratio"] for bar in bars)]))
+    axes.invert_yaxis()
+    axes.set_xlabel("packets a second of one core, as a share of testpmd 5tswap's")
+    axes.set_title("rtprelay beside testpmd, which looks nothing up and counts nothing")
+    axes.grid(axis="x", alpha=0.3)
+    save(folder, name, figure)
+
+
+def save(folder, name, figure):
     for kind in ("png", "svg"):
         metadata = {"Date": None} if kind == "svg" else None
         figure.savefig(os.path.join(folder, f"{name}.{kind}"), bbox_inches="tight", dpi=120,
                        metadata=metadata)
     pyplot.close(figure)
-    return name

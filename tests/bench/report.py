@@ -6,6 +6,7 @@ import os
 import textwrap
 
 FORMAT = 1
+HEADLINE = "headline"  # name of the plot that is shown first
 
 
 def number(value):
@@ -56,7 +57,7 @@ def judged_table(head, rows):
                  [[row["name"], spread(row), *goal(row)] for row in rows])
 
 
-def case_text(case):
+def case_text(case, plots):
     lines = [f"## {case['title']}", ""]
     lines += [f"`make bench CASE={case['case']}`, {case['seconds']:.0f} s.", ""]
     lines += textwrap.dedent(case["about"]).strip().split("\n") + [""]
@@ -65,29 +66,42 @@ def case_text(case):
     lines += figure_table(case) if case["figures"] else []
     lines += judged_table("Ratio", case["ratios"]) + judged_table("Figure", case["limits"])
     lines += [f"{note}\n" for note in case["notes"]]
-    return lines + [f"![{name}]({name}.png)\n" for name in case["images"]]
+    return lines + [f"![{name}]({plots}{name}.png)\n" for name in case["images"]]
+
+
+def body(report, plots=""):
+    """Lines of a page about the report; plots: where they lie, seen from it."""
+    lines = [
+        f"Made by `{report['command']}` on {report['date']}, {report['rounds']} rounds, in "
+        f"{report['seconds'] / 60:.0f} minutes. A figure is the median of the rounds, with "
+        "the smallest and the greatest behind it; a ratio is taken round by round, from what "
+        "ran side by side.", ""]
+    if report["has_headline"]:
+        lines += [f"![packets a second beside testpmd]({plots}{HEADLINE}.png)", ""]
+    lines += table(["Machine", ""], [[name, str(v)] for name, v in report["machine"].items()])
+    for case in report["cases"]:
+        lines += case_text(case, plots)
+    return "\n".join(lines).rstrip().split("\n")
 
 
 def text(report):
     lines = ["<!-- SPDX-License-Identifier: BSD-2-Clause -->",
              "<!-- What the benchmarks of rtprelay found on one machine. -->", "", "# Benchmarks",
-             "",
-             f"Made by `{report['command']}` on {report['date']}, {report['rounds']} rounds, in "
-             f"{report['seconds'] / 60:.0f} minutes. A figure is the median of the rounds, with "
-             "the smallest and the greatest behind it; a ratio is taken round by round, from what "
-             "ran side by side.", ""]
-    lines += table(["Machine", ""], [[name, str(v)] for name, v in report["machine"].items()])
-    for case in report["cases"]:
-        lines += case_text(case)
-    return "\n".join(lines).rstrip() + "\n"
+             "", *body(report)]
+    return "\n".join(lines) + "\n"
 
 
 def write(folder, report):
+    import headline
     import plots  # which needs what only `tools/deps bench` installs
 
     os.makedirs(folder, exist_ok=True)
     for case in report["cases"]:
         case["images"] = plots.draw_case(folder, case)
+    bars = headline.bars(report)
+    report["has_headline"] = bool(bars)
+    if bars:
+        plots.draw_headline(folder, HEADLINE, bars)
     with open(os.path.join(folder, "report.json"), "w", encoding="utf-8") as file:
         json.dump({"format": FORMAT, **report}, file, indent=1)
         file.write("\n")
