@@ -207,9 +207,6 @@ class Relay:
         """CPU time of all workers."""
         return sum(cpu_ns(thread) for thread in worker_threads(self.dp.pid))
 
-    def n_workers(self):
-        return len(worker_threads(self.dp.pid))
-
     def control_pid(self):
         """Of the process that runs commands."""
         with open(f"{self.folder}/run/rtprelayd-worker.pid", encoding="ascii") as file:

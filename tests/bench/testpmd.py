@@ -15,20 +15,24 @@ END_OF_STATS = "####"
 class Testpmd:
     """Use as a context manager. Commands go in as on its prompt; it forwards after start().
 
-    devices: EAL arguments, as "--vdev=net_pcap0,...". Its main thread has the main core.
+    devices: EAL arguments, as "--vdev=net_pcap0,...". Its main thread has the main core, and with
+    n_cores of more than one each forwards for one queue.
     """
 
-    def __init__(self, bench, devices, n_buffers, netns=None, options=()):
+    def __init__(self, bench, devices, n_buffers, netns=None, n_cores=1):
         self.log = bench.scratch.path("testpmd.log")
         memory = ["--in-memory"] if bench.scratch.huge else [
             "--no-huge", "--no-shconf", "-m", str(128 + n_buffers * 3 // 1024)
         ]
-        cores = ",".join(map(str, (bench.main_core(), *bench.worker_cores(1))))
+        # lcores by number, since on a small machine two of them may share a core
+        cores = (bench.main_core(), *bench.worker_cores(n_cores))
+        lcores = ",".join(f"{i}@{core}" for i, core in enumerate(cores))
         self.args = [
             *(["ip", "netns", "exec", netns] if netns else []),
-            "stdbuf", "-oL", "dpdk-testpmd", "-l", cores, f"--main-lcore={bench.main_core()}",
+            "stdbuf", "-oL", "dpdk-testpmd", f"--lcores={lcores}", "--main-lcore=0",
             "--no-pci", "--no-telemetry", f"--file-prefix={EAL_PREFIX}", *memory, *devices,
-            "--", "-i", "--nb-cores=1", f"--total-num-mbufs={n_buffers}", *options,
+            "--", "-i", f"--nb-cores={n_cores}", f"--rxq={n_cores}", f"--txq={n_cores}",
+            f"--total-num-mbufs={n_buffers}",
         ]  # yapf: disable
         self.process = None
 
