@@ -122,6 +122,10 @@ class Generator:
         return trial
 
 
+# Every packet takes longer than a microsecond, and hardly one is not timed.
+LATE = ("--late-us", "1", "--stall-us", "1000000")
+
+
 def options(n_packets):
     return ("--rate", "50000", "--seconds", "600", "--packets", str(n_packets), "--warm-up", "0",
             "--drain-ms", "600000")
@@ -135,11 +139,12 @@ class Story(unittest.TestCase):
 
     def test_everything_comes_back(self):
         n = len(STREAMS) * N_EACH
-        with Generator(STREAMS, options=options(n)) as generator:
+        with Generator(STREAMS, options=(*options(n), *LATE)) as generator:
             frames = generator.take(n)
             generator.wires[0].send(*frames)
             trial = generator.report()
         self.assertEqual(counts(trial), {"sent": n, "received": n})
+        self.assertEqual(trial["late"] + trial["untimed"], n)
         self.check_frames(frames)
 
     def check_frames(self, frames):

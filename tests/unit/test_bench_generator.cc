@@ -224,6 +224,18 @@ TEST_F(Generator, DoesNotTimeWhatWasUnderWayInAStall) {
 	EXPECT_EQ(meter.latency.n, 1U);
 }
 
+TEST(Histogram, CountsWhatIsGreater) {
+	static struct histogram h;
+
+	EXPECT_EQ(histogram_above(&h, 0), 0U);
+	for (uint64_t v : {1, 1000, 1001, 1100, 5000, 1000000})
+		histogram_add(&h, v, 1);
+	EXPECT_EQ(histogram_above(&h, 0), 6U);
+	EXPECT_EQ(histogram_above(&h, 1000), 3U); // 1001 is in one bucket with it
+	EXPECT_EQ(histogram_above(&h, 1000000), 0U);
+	EXPECT_EQ(histogram_above(&h, UINT64_MAX), 0U);
+}
+
 TEST(Histogram, PercentilesAreWithinABucket) {
 	static struct histogram h;
 

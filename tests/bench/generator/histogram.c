@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-2-Clause
-// Reads percentiles out of a histogram.
+// Reads percentiles and counts out of a histogram.
 #include "histogram.h"
 
 static uint64_t bucket_end(uint32_t bucket) {
@@ -20,4 +20,12 @@ uint64_t histogram_at(const struct histogram *h, double share) {
 			return bucket_end(i) < h->max ? bucket_end(i) : h->max;
 	}
 	return h->max;
+}
+
+uint64_t histogram_above(const struct histogram *h, uint64_t value) {
+	uint64_t n = 0;
+
+	for (uint32_t i = histogram_bucket(value) + 1; i < HISTOGRAM_BUCKETS; i++)
+		n += h->bucket[i];
+	return n;
 }

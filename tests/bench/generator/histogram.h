@@ -35,3 +35,6 @@ static inline void histogram_add(struct histogram *h, uint64_t value, uint64_t n
 // The value that a share of 0..1 of all values does not exceed: the upper end of its bucket, or the
 // maximum where that is less. 0 when there are none.
 uint64_t histogram_at(const struct histogram *h, double share);
+
+// How many values are greater, those of its own bucket left out.
+uint64_t histogram_above(const struct histogram *h, uint64_t value);

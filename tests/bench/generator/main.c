@@ -131,6 +131,7 @@ static struct trial_params params_at(double per_second) {
 		.n_packets = gen.opt.n_packets,
 		.drain_ms = gen.opt.drain_ms,
 		.stall_us = gen.opt.stall_us,
+		.late_us = gen.opt.late_us,
 	};
 }
 

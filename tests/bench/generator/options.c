@@ -35,6 +35,8 @@ static const struct number {
 		"of silence, after which what is missing is lost, 200"),
 	COUNT("stall-us", stall_us, 1, 1000000,
 		"that the generator stands still before packets under way are not timed, 20"),
+	COUNT("late-us", late_us, 1, 10000000,
+		"that a packet may take before it counts as late, 1000"),
 };
 
 enum { OPTION_CAPTURE = 1, OPTION_OPAQUE, OPTION_HELP, OPTION_NUMBERS };
@@ -111,6 +113,7 @@ int options_read(struct options *opt, int argc, char **argv) {
 		.n_warm_up = 1,
 		.drain_ms = 200,
 		.stall_us = 20,
+		.late_us = 1000,
 	};
 	opterr = 0;
 	optind = 1;

@@ -20,6 +20,7 @@ struct options {
 	uint32_t n_warm_up; // packets of each stream
 	uint32_t drain_ms;
 	uint32_t stall_us;
+	uint32_t late_us;
 	bool opaque;
 	bool help;
 };

@@ -35,6 +35,7 @@ static json_t *latency(const struct histogram *h) {
 }
 
 json_t *report_trial(const struct trial *trial, const struct meter *m) {
+	uint64_t late_tsc = rte_get_tsc_hz() / 1000000 * trial->params.late_us;
 	const struct {
 		const char *name;
 		uint64_t n;
@@ -48,6 +49,7 @@ json_t *report_trial(const struct trial *trial, const struct meter *m) {
 		{"stale", m->n_stale},
 		{"foreign", m->n_foreign},
 		{"untimed", m->n_untimed},
+		{"late", histogram_above(&m->latency, late_tsc)},
 		{"slipped", trial->n_slipped},
 		{"stalls", trial->n_stalls},
 	};

@@ -15,6 +15,7 @@ struct trial_params {
 	double seconds; // of sending, while the generator runs; four times that in all
 	uint64_t n_packets; // ends it as well; 0: no such end
 	uint32_t drain_ms; // of silence, after which what is missing is lost
+	uint32_t late_us; // what took longer is counted apart
 	uint32_t
 		stall_us; // between two looks at the clock, from which on the generator stood still
 };
