@@ -174,6 +174,7 @@ static json_t *search(void) {
 		.resolution = gen.opt.resolution,
 		.n_tries = gen.opt.n_tries,
 		.n_repeats = gen.opt.n_repeats,
+		.max_trials = gen.opt.max_trials,
 		.attempt = try_rate,
 	};
 	struct search_result result;
@@ -184,8 +185,8 @@ static json_t *search(void) {
 		return NULL;
 	}
 	return json_pack("{s:s, s:f, s:s, s:o}", "mode", "search", "loss_free_pps",
-		result.per_second > 0 ? gen.passed_pps : 0.0, "limit", report_limit(result.limit),
-		"trials", gen.trials);
+		gen.passed_pps < result.per_second ? gen.passed_pps : result.per_second, "limit",
+		report_limit(result.limit), "trials", gen.trials);
 }
 
 // A signal ends the trial, and what it has counted by then is reported.

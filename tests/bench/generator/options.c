@@ -30,6 +30,8 @@ static const struct number {
 	COUNT("packets", n_packets, 1, UINT32_MAX, "with --rate: send no more than so many"),
 	COUNT("tries", n_tries, 1, 100, "of a rate, of which one must pass, 2"),
 	COUNT("repeats", n_repeats, 1, 100, "so often must the rate that was found pass again, 2"),
+	COUNT("max-trials", max_trials, 1, 100000,
+		"after which a search ends with what has passed so far; none by default"),
 	COUNT("warm-up", n_warm_up, 0, 1000, "uncounted packets of each stream at first, 1"),
 	COUNT("drain-ms", drain_ms, 1, 600000,
 		"of silence, after which what is missing is lost, 200"),

@@ -4,10 +4,19 @@
 
 #include <errno.h>
 
-static enum verdict try_rate(const struct search *s, double per_second) {
+struct bounds {
+	double lo; // passed, or 0
+	double below; // passed before that, or 0: where to begin again when `lo` does not hold
+	double hi; // failed, or the maximum
+	enum verdict limit; // of `hi`
+	unsigned int n_trials;
+};
+
+static enum verdict try_rate(const struct search *s, struct bounds *b, double per_second) {
 	enum verdict verdict = VERDICT_ABORTED;
 
 	for (unsigned int i = 0; i < s->n_tries; i++) {
+		b->n_trials++;
 		verdict = s->attempt(s->context, per_second);
 		if (verdict == VERDICT_PASSED || verdict == VERDICT_ABORTED)
 			break;
@@ -15,18 +24,15 @@ static enum verdict try_rate(const struct search *s, double per_second) {
 	return verdict;
 }
 
-struct bounds {
-	double lo; // passed, or 0
-	double below; // passed before that, or 0: where to begin again when `lo` does not hold
-	double hi; // failed, or the maximum
-	enum verdict limit; // of `hi`
-};
+static bool is_over(const struct search *s, const struct bounds *b) {
+	return s->max_trials > 0 && b->n_trials >= s->max_trials;
+}
 
 // Halve until the rates that passed and failed are a step apart.
 static void narrow(const struct search *s, struct bounds *b) {
-	while (b->hi - b->lo > s->resolution * b->hi && b->hi > 1) {
+	while (b->hi - b->lo > s->resolution * b->hi && b->hi > 1 && !is_over(s, b)) {
 		double mid = (b->lo + b->hi) / 2;
-		enum verdict verdict = try_rate(s, mid);
+		enum verdict verdict = try_rate(s, b, mid);
 
 		if (verdict == VERDICT_PASSED) {
 			b->below = b->lo;
@@ -44,23 +50,24 @@ static void narrow(const struct search *s, struct bounds *b) {
 static bool confirm(const struct search *s, struct bounds *b) {
 	enum verdict verdict = VERDICT_PASSED;
 
-	for (unsigned int i = 0; verdict == VERDICT_PASSED && i < s->n_repeats; i++)
-		verdict = try_rate(s, b->lo);
+	for (unsigned int i = 0; verdict == VERDICT_PASSED && i < s->n_repeats && !is_over(s, b);
+		i++)
+		verdict = try_rate(s, b, b->lo);
 	if (verdict == VERDICT_PASSED)
 		return true;
-	*b = (struct bounds){b->below, 0, b->lo, verdict};
+	*b = (struct bounds){b->below, 0, b->lo, verdict, b->n_trials};
 	return false;
 }
 
 int search_run(const struct search *s, struct search_result *result) {
 	struct bounds b = {.hi = s->max_per_second};
 
-	b.limit = try_rate(s, b.hi);
+	b.limit = try_rate(s, &b, b.hi);
 	if (b.limit == VERDICT_PASSED)
 		b.lo = b.hi;
 	while (b.limit != VERDICT_ABORTED) {
 		narrow(s, &b);
-		if (b.limit == VERDICT_ABORTED || b.lo <= 0 || confirm(s, &b))
+		if (b.limit == VERDICT_ABORTED || b.lo <= 0 || confirm(s, &b) || is_over(s, &b))
 			break;
 	}
 	if (b.limit == VERDICT_ABORTED)
