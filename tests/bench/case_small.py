@@ -65,15 +65,15 @@ def measure(veths, figures, name, who, program, frames):
     with veths.blast(pair, frames):
         first = veths.counts(pair)[1]
         wait_for(lambda: veths.counts(pair)[1] > first, "packets that come back")
-        begin_s, begin_ns, begin = time.monotonic(), program.worker_ns(), veths.counts(pair)
+        begin_ns, begin = program.worker_ns(), veths.counts(pair)
         time.sleep(WINDOW_S)
-        end_s, end_ns, end = time.monotonic(), program.worker_ns(), veths.counts(pair)
+        end_ns, end = program.worker_ns(), veths.counts(pair)
     sent, back = (after - before for before, after in zip(begin, end))
     figures.add(name, who, "Mpps", 1000 * back / (end_ns - begin_ns))
     figures.add(name, who, "times offered", sent / max(back, 1))
     if sent < ENOUGH * back:
-        figures.note(f"{name}, {who}: the generator sent {sent / (end_s - begin_s):,.0f} packets a "
-                     "second, and nearly all came back: the program was not at its limit.")
+        figures.note(f"{name}, {who}: in some rounds nearly all that was sent came back: the "
+                     "program was not at its limit.")
 
 
 def check(relay):

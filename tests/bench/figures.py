@@ -37,8 +37,9 @@ class Figures:
         self.plots.append({"unit": unit, "log": log, "of": of})
 
     def note(self, text):
-        """A sentence that belongs to the figures."""
-        self.notes.append(text)
+        """A sentence that belongs to the figures; said twice it is shown once."""
+        if text not in self.notes:
+            self.notes.append(text)
 
     def quotients(self, ratio):
         pairs = zip(self.values(ratio["over"]), self.values(ratio["under"]))

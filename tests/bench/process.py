@@ -73,6 +73,17 @@ def worker_threads(pid):
     return [f"{pid}/task/{tid}" for _, tid in sorted(workers)]
 
 
+def keep_cores(pid):
+    """Real-time priority for the workers of a DPDK program: whatever else wants their cores waits.
+    Returns whether that may be."""
+    try:
+        for thread in worker_threads(pid):
+            os.sched_setscheduler(int(thread.rsplit("/", 1)[1]), os.SCHED_RR, os.sched_param(1))
+    except PermissionError:
+        return False
+    return True
+
+
 def process_ns(pid):
     """CPU time of all threads of a process."""
     return sum(cpu_ns(f"{pid}/task/{tid}") for tid in os.listdir(f"/proc/{pid}/task"))

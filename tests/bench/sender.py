@@ -10,6 +10,7 @@ from scratch import EAL_PREFIX
 
 RING_BITS = 12  # of the memory between the two: 4,096 packets each way
 PATIENCE_S = 300
+N_SEARCHES = 3  # of which one must find a rate, on a machine that others disturb
 
 
 def server(path):
@@ -44,10 +45,11 @@ class Sender:
 
     def search(self, path, *options):
         """The report with the highest rate, in packets a second, at which nothing is lost."""
-        report = self._measure(path, *options)
-        if report["loss_free_pps"] == 0:
-            raise Failed(f"packets are lost at any rate: {report['trials'][-1]}")
-        return report
+        for _ in range(N_SEARCHES):
+            report = self._measure(path, *options)
+            if report["loss_free_pps"] > 0:
+                return report
+        raise Failed(f"packets are lost at any rate: {report['trials'][-1]}")
 
     def at_rate(self, path, per_second, seconds, *options):
         """What came back at this rate."""
