@@ -291,6 +291,7 @@ struct Device {
 	std::vector<int> bad; // trials that lose something at any rate
 	int n = 0;
 	double highest_kept = 0;
+	int patience = 1000000; // trials after which the search is over
 };
 
 enum verdict TryDevice(void *context, double per_second) {
@@ -305,9 +306,14 @@ enum verdict TryDevice(void *context, double per_second) {
 	return per_second > d->loses_above ? VERDICT_LOST : VERDICT_PASSED;
 }
 
-struct search_result Search(
-	Device *d, unsigned n_tries = 1, unsigned n_repeats = 2, unsigned max_trials = 0) {
-	struct search s = {1e7, 0.01, n_tries, n_repeats, max_trials, TryDevice, d};
+bool IsOver(void *context) {
+	Device *d = static_cast<Device *>(context);
+
+	return d->n >= d->patience;
+}
+
+struct search_result Search(Device *d, unsigned n_tries = 1, unsigned n_repeats = 2) {
+	struct search s = {1e7, 0.01, n_tries, n_repeats, TryDevice, IsOver, d};
 	struct search_result result = {};
 
 	EXPECT_EQ(search_run(&s, &result), 0);
@@ -351,23 +357,26 @@ TEST(Search, GoesDownFromARateThatDoesNotHold) {
 	EXPECT_LT(d.n, n + 6); // what passed below it needs no search again
 }
 
-TEST(Search, EndsAfterSoManyTrialsWithWhatHasPassed) {
-	Device d = {3210987, 1e9, {}}, deaf = {-1, 1e9, {}};
+TEST(Search, EndsWithWhatHasPassedWhenItIsOver) {
+	Device d = {3210987, 1e9, {}}, deaf = {-1, 1e9, {}}, never_again = {3210987, 1e9, {}};
 
-	EXPECT_EQ(Search(&d, 1, 2, 5).per_second, 1e7 * 5 / 16); // 10, 5, 2.5, 3.75, 3.125
+	d.patience = 5;
+	EXPECT_EQ(Search(&d).per_second, 1e7 * 5 / 16); // 10, 5, 2.5, 3.75, 3.125
 	EXPECT_EQ(d.n, 5);
-	EXPECT_EQ(Search(&deaf, 2, 2, 6).per_second, 0);
+	deaf.patience = 6;
+	EXPECT_EQ(Search(&deaf, 2).per_second, 0);
 	EXPECT_EQ(deaf.n, 6);
-	Device never_again = {3210987, 1e9, {}};
 	for (int i = 12; i < 1000; i++)
 		never_again.bad.push_back(i);
-	EXPECT_EQ(Search(&never_again, 1, 2, 50).limit, VERDICT_LOST);
-	EXPECT_LE(never_again.n, 50);
+	never_again.patience = 20;
+	EXPECT_EQ(Search(&never_again).limit, VERDICT_LOST);
+	EXPECT_EQ(never_again.n, 20);
 }
 
 TEST(Search, EndsWhenATrialIsAborted) {
 	auto abort = [](void *, double) { return VERDICT_ABORTED; };
-	struct search s = {1e7, 0.01, 2, 2, 0, abort, nullptr};
+	auto never = [](void *) { return false; };
+	struct search s = {1e7, 0.01, 2, 2, abort, never, nullptr};
 	struct search_result result;
 
 	EXPECT_LT(search_run(&s, &result), 0);

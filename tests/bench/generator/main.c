@@ -35,6 +35,7 @@ struct generator {
 	struct rig rig;
 	json_t *trials;
 	double passed_pps; // what the last trial that lost nothing sent
+	uint64_t search_begin_tsc;
 };
 
 static struct generator gen;
@@ -168,18 +169,26 @@ static enum verdict try_rate(void *context, double per_second) {
 	return verdict;
 }
 
+static bool is_search_over(void *context) {
+	double seconds = (double)(rte_rdtsc() - gen.search_begin_tsc) / (double)rte_get_tsc_hz();
+
+	(void)context;
+	return gen.opt.search_seconds > 0 && seconds > gen.opt.search_seconds;
+}
+
 static json_t *search(void) {
 	const struct search how = {
 		.max_per_second = gen.opt.max_per_second,
 		.resolution = gen.opt.resolution,
 		.n_tries = gen.opt.n_tries,
 		.n_repeats = gen.opt.n_repeats,
-		.max_trials = gen.opt.max_trials,
 		.attempt = try_rate,
+		.is_over = is_search_over,
 	};
 	struct search_result result;
 
 	gen.trials = json_array();
+	gen.search_begin_tsc = rte_rdtsc();
 	if (warm_up(gen.opt.max_per_second / 100) < 0 || search_run(&how, &result) < 0) {
 		json_decref(gen.trials);
 		return NULL;

@@ -14,10 +14,10 @@ struct options {
 	double max_per_second;
 	double seconds;
 	double resolution;
+	double search_seconds; // 0: without end
 	uint32_t n_packets;
 	uint32_t n_tries;
 	uint32_t n_repeats;
-	uint32_t max_trials;
 	uint32_t n_warm_up; // packets of each stream
 	uint32_t drain_ms;
 	uint32_t stall_us;

@@ -9,14 +9,12 @@ struct bounds {
 	double below; // passed before that, or 0: where to begin again when `lo` does not hold
 	double hi; // failed, or the maximum
 	enum verdict limit; // of `hi`
-	unsigned int n_trials;
 };
 
-static enum verdict try_rate(const struct search *s, struct bounds *b, double per_second) {
+static enum verdict try_rate(const struct search *s, double per_second) {
 	enum verdict verdict = VERDICT_ABORTED;
 
 	for (unsigned int i = 0; i < s->n_tries; i++) {
-		b->n_trials++;
 		verdict = s->attempt(s->context, per_second);
 		if (verdict == VERDICT_PASSED || verdict == VERDICT_ABORTED)
 			break;
@@ -24,15 +22,11 @@ static enum verdict try_rate(const struct search *s, struct bounds *b, double pe
 	return verdict;
 }
 
-static bool is_over(const struct search *s, const struct bounds *b) {
-	return s->max_trials > 0 && b->n_trials >= s->max_trials;
-}
-
 // Halve until the rates that passed and failed are a step apart.
 static void narrow(const struct search *s, struct bounds *b) {
-	while (b->hi - b->lo > s->resolution * b->hi && b->hi > 1 && !is_over(s, b)) {
+	while (b->hi - b->lo > s->resolution * b->hi && b->hi > 1 && !s->is_over(s->context)) {
 		double mid = (b->lo + b->hi) / 2;
-		enum verdict verdict = try_rate(s, b, mid);
+		enum verdict verdict = try_rate(s, mid);
 
 		if (verdict == VERDICT_PASSED) {
 			b->below = b->lo;
@@ -50,24 +44,25 @@ static void narrow(const struct search *s, struct bounds *b) {
 static bool confirm(const struct search *s, struct bounds *b) {
 	enum verdict verdict = VERDICT_PASSED;
 
-	for (unsigned int i = 0; verdict == VERDICT_PASSED && i < s->n_repeats && !is_over(s, b);
-		i++)
-		verdict = try_rate(s, b, b->lo);
+	for (unsigned int i = 0;
+		verdict == VERDICT_PASSED && i < s->n_repeats && !s->is_over(s->context); i++)
+		verdict = try_rate(s, b->lo);
 	if (verdict == VERDICT_PASSED)
 		return true;
-	*b = (struct bounds){b->below, 0, b->lo, verdict, b->n_trials};
+	*b = (struct bounds){b->below, 0, b->lo, verdict};
 	return false;
 }
 
 int search_run(const struct search *s, struct search_result *result) {
 	struct bounds b = {.hi = s->max_per_second};
 
-	b.limit = try_rate(s, &b, b.hi);
+	b.limit = try_rate(s, b.hi);
 	if (b.limit == VERDICT_PASSED)
 		b.lo = b.hi;
 	while (b.limit != VERDICT_ABORTED) {
 		narrow(s, &b);
-		if (b.limit == VERDICT_ABORTED || b.lo <= 0 || confirm(s, &b) || is_over(s, &b))
+		if (b.limit == VERDICT_ABORTED || b.lo <= 0 || confirm(s, &b) ||
+			s->is_over(s->context))
 			break;
 	}
 	if (b.limit == VERDICT_ABORTED)

@@ -16,8 +16,8 @@ struct search {
 	double resolution; // as a share of the rate
 	unsigned int n_tries; // of a rate, of which one must pass
 	unsigned int n_repeats; // so often must the rate that was found pass again
-	unsigned int max_trials; // ends with what has passed so far; 0: no such end
 	enum verdict (*attempt)(void *context, double per_second);
+	bool (*is_over)(void *context); // whether to end with what has passed so far
 	void *context;
 };
 
