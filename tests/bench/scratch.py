@@ -17,7 +17,7 @@ PAGE_MB = 2
 EAL_PREFIX = "rr_run_rtprelay_bench"  # rtprelay-dp makes its own of its folder, ROOT/relay/run
 EAL_FOLDERS = f"/var/run/dpdk/{EAL_PREFIX}*"  # which the EAL leaves behind
 NAMESPACES = ("rrb-gen", "rrb-fwd")  # of the cases that have kernel interfaces
-N_PAGES = 1280  # both programs, a testpmd and the region, with 262,144 flows of both families
+N_PAGES = 1920  # both programs, a testpmd and the region, with 262,144 flows of both families
 
 
 class Trouble(Exception):
