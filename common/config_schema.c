@@ -96,7 +96,8 @@ static const struct rr_option dataplane_rows[] = {
 			"adaptive polling"},
 	{"poll", &rr_type_choice, FIELD(rr_config, poll), .fallback = "\"busy\"",
 		.choices = poll_modes,
-		.help = "adaptive workers sleep up to 200 us when idle, busy ones never"},
+		.help = "adaptive workers sleep up to 200 us when idle, 1 ms when quiet for "
+			"longer, busy ones never"},
 	{"hugepages", &rr_type_choice, FIELD(rr_config, hugepages), .fallback = "\"auto\"",
 		.choices = hugepage_modes,
 		.help = "auto uses hugepages when there are some and else warns"},

@@ -18,6 +18,8 @@
 #define IDLE_TURNS 64 // turns without work before the first nap
 #define NAP_FIRST_NS 5000 // doubled from nap to nap
 #define NAP_LONGEST_NS 150000 // with the kernel's own delay below 200 us
+#define NAPS_BEFORE_QUIET 1000 // a sixth of a second
+#define NAP_QUIET_NS 900000 // a nap costs up to 30 us, which is to be less than 5 % of a core
 #define INJECT_BURST 32
 
 static void send_fragments(struct worker *w, const struct pkt *p) {
@@ -134,10 +136,14 @@ static uint32_t send_injected(struct worker *w, uint64_t now_ns) {
 }
 
 // Every nap is at most twice the time without work so far, and the first packet ends them all.
+static long nap_ns(uint32_t n_naps) {
+	if (n_naps < 5)
+		return NAP_FIRST_NS << n_naps;
+	return n_naps < NAPS_BEFORE_QUIET ? NAP_LONGEST_NS : NAP_QUIET_NS;
+}
+
 static void nap(uint32_t n_idle_turns) {
-	uint32_t n_naps = n_idle_turns - IDLE_TURNS - 1; // before this one
-	long ns = n_naps < 5 ? NAP_FIRST_NS << n_naps : NAP_LONGEST_NS;
-	struct timespec length = {.tv_nsec = ns};
+	struct timespec length = {.tv_nsec = nap_ns(n_idle_turns - IDLE_TURNS - 1)};
 
 	nanosleep(&length, NULL);
 }

@@ -4,8 +4,9 @@
     rtprelay-dp with 10,000 standing calls <- a device that receives nothing
 
 CPU time for each second of the clock. With poll = "adaptive" a worker that finds nothing sleeps, up
-to 0.2 ms at a time; what is left is what thousands of naps a second cost, on a virtual machine more
-than elsewhere. What adaptive polling costs of the loss-free rate is in case endtoend.
+to 0.2 ms at a time and 1 ms after a sixth of a second; what is left is what thousands of naps a
+second cost, on a virtual machine more than elsewhere. What adaptive polling costs of the loss-free
+rate is in case endtoend.
 """
 
 import contextlib
