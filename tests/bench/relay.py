@@ -81,9 +81,23 @@ class Relay:
             raise
         return self
 
-    def __exit__(self, *_):
+    def __exit__(self, kind=None, *_):
+        ran = self.dp is not None and self.dp.poll() is None
         end(self.daemon)
         end(self.dp)
+        try:
+            if ran and kind is None:
+                self._check_accounts()
+        finally:
+            self._clean()
+
+    def _check_accounts(self):
+        """At full load as ever, what came in went somewhere that has a name."""
+        missing = self.rrctl("stats", "show")["generation"]["imbalance"]
+        if missing != 0:
+            raise Failed(f"{missing} packets are unaccounted for")
+
+    def _clean(self):
         if self.bench.scratch.huge:
             shutil.rmtree(os.path.join(self.bench.scratch.huge, self.name), ignore_errors=True)
         shutil.rmtree(self.folder, ignore_errors=True)
