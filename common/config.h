@@ -47,6 +47,11 @@ enum rr_poll_mode {
 	RR_POLL_ADAPTIVE,
 };
 
+enum rr_simd {
+	RR_SIMD_AUTO,
+	RR_SIMD_OFF,
+};
+
 enum rr_learning {
 	RR_LEARN_SAFE,
 	RR_LEARN_COMPAT,
@@ -110,6 +115,7 @@ struct rr_config {
 	uint32_t worker_core[RR_MAX_WORKERS];
 	uint32_t main_core;
 	enum rr_poll_mode poll;
+	enum rr_simd simd;
 	enum rr_hugepages hugepages;
 	uint32_t memory_mb; // for the EAL without hugepages
 	uint32_t n_mbufs;

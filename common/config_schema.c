@@ -31,6 +31,12 @@ static const struct rr_option_choice poll_modes[] = {
 	{0},
 };
 
+static const struct rr_option_choice simd_modes[] = {
+	{"auto", RR_SIMD_AUTO},
+	{"off", RR_SIMD_OFF},
+	{0},
+};
+
 static const struct rr_option_choice hugepage_modes[] = {
 	{"auto", RR_HUGEPAGES_AUTO},
 	{"require", RR_HUGEPAGES_REQUIRE},
@@ -98,6 +104,9 @@ static const struct rr_option dataplane_rows[] = {
 		.choices = poll_modes,
 		.help = "adaptive workers sleep up to 200 us when idle, 1 ms when quiet for "
 			"longer, busy ones never"},
+	{"simd", &rr_type_choice, FIELD(rr_config, simd), .fallback = "\"auto\"",
+		.choices = simd_modes,
+		.help = "auto takes several packets at a time where the processor can (AVX-512)"},
 	{"hugepages", &rr_type_choice, FIELD(rr_config, hugepages), .fallback = "\"auto\"",
 		.choices = hugepage_modes,
 		.help = "auto uses hugepages when there are some and else warns"},

@@ -235,7 +235,7 @@ static int tables_init(void) {
 		.flows = dp.region.flows,
 		.media_port_min = dp.region.media_port_min,
 		.n_media_ports = dp.region.n_media_ports,
-		.is_wide = parse_wide_is_possible(),
+		.is_wide = dp.cfg.simd == RR_SIMD_AUTO && parse_wide_is_possible(),
 	};
 	for (uint32_t p = 0; p < dp.ports.n; p++) {
 		memcpy(&dp.parse.mac[p], dp.ports.port[p].mac.addr_bytes, RTE_ETHER_ADDR_LEN);

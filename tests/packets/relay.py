@@ -377,5 +377,11 @@ class Incremental(Common, stories.Stories):
         self.assertEqual([bytes(frame) for frame in run.to(call.b)], [bytes(want)])
 
 
+class Portable(Incremental):
+    """The same without the instructions that only some processors have."""
+
+    dataplane = {"simd": "off"}
+
+
 if __name__ == "__main__":
     main()

@@ -855,8 +855,8 @@ TEST(Config, MoreEntriesThanThereIsRoomForAreRefused) {
 static const char everything[] = R"(
 instance = { run_dir = "/tmp/run"; hugepage_dir = "/dev/hugepages"; log_level = "debug";
 	user = "root"; group = "daemon"; };
-dataplane = { cores = [ 4, 5, 7 ]; main_core = 3; poll = "adaptive"; hugepages = "require";
-	memory_mb = 64; mbufs = 4096; reassembly_datagrams = 5;
+dataplane = { cores = [ 4, 5, 7 ]; main_core = 3; poll = "adaptive"; simd = "off";
+	hugepages = "require"; memory_mb = 64; mbufs = 4096; reassembly_datagrams = 5;
 	reassembly_per_source = 6; reassembly_ms = 7; eal = [ "--no-pci", "say \"a\\b\"" ]; };
 ports = ( { name = "a"; device = "0000:01:00.0"; mode = "exclusive"; checksum = "incremental";
 	rx_queues = 2; rx_desc = 256; tx_desc = 512; mtu = 9000; start = "held";
