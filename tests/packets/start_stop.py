@@ -14,7 +14,7 @@ import unittest
 
 from calls import CORE, EXT, Calls, realms_conf, rtp
 from harness import Dataplane, Port, WirePort, die_with_the_test, main
-from region import imbalance_of
+from region import imbalance_of, wait_until
 
 
 def stop_at_once():
@@ -40,9 +40,20 @@ class Moments(unittest.TestCase):
         self.addCleanup(self.dp.remove)
         self.addCleanup(self.dp.kill)
 
+    def start(self):
+        """Until the wires are joined: net_memif does not bear to be closed while they join."""
+        before = self.logged_so_far()
+        self.dp.start()
+        for port in self.dp.ports:
+            joined = self.logged(f"{port.name}: link is up")
+            wait_until(lambda joined=joined: joined(before), "a link", self.dp.check_alive)
+
+    def logged_so_far(self):
+        return os.path.getsize(self.dp.log_path) if os.path.exists(self.dp.log_path) else 0
+
     def stop_at(self, has_come, number=signal.SIGTERM):
         """Start, and stop where has_come() is true first; returns what was logged since."""
-        before = os.path.getsize(self.dp.log_path) if os.path.exists(self.dp.log_path) else 0
+        before = self.logged_so_far()
         self.dp.launch()
         while not has_come(before):
             self.dp.check_alive()
@@ -63,13 +74,13 @@ class Moments(unittest.TestCase):
 
     def test_in_the_eal(self):
         self.stop_at(self.logged("without hugepages"))
-        self.dp.start()
+        self.start()
         self.dp.stop()
 
     def test_while_the_region_is_made(self):
         log = self.stop_at(lambda _: os.path.exists(self.dp.region_path() + ".new"))
         self.assertNotIn("cannot", log)
-        self.dp.start()
+        self.start()
         self.dp.stop()
 
     def test_interrupt_is_a_stop_too(self):
@@ -78,12 +89,12 @@ class Moments(unittest.TestCase):
     def test_calls_are_kept(self):
         calls = Calls()
         call = calls.call((EXT, 4), (CORE, 4))
-        self.dp.start()
+        self.start()
         calls.install(self.dp.region)
         self.dp.stop()
         for _ in range(3):
             self.stop_at(self.logged("outer: ready"))
-        self.dp.start()
+        self.start()
         self.dp.wire("outer").send(call.a.frame(rtp(1)))
         self.dp.wait_received("outer", 1)
         counters = self.dp.settle()
